@@ -1,0 +1,5 @@
+//! appserver
+mod config;
+pub mod exit;
+mod scoreboard;
+mod sys;

@@ -1,0 +1,76 @@
+//! Owned copies of what the scoreboard says.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+/// What only ever grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Counters {
+    /// Requests received.
+    pub(crate) requests: u64,
+    /// Connections taken from an accept queue.
+    pub(crate) accepted: u64,
+    /// Bytes of response bodies sent.
+    pub(crate) bytes: u64,
+    /// Responses by the first digit of their status, 1xx first.
+    pub(crate) responses: [u64; 5],
+    /// Connections handed to a sibling.
+    pub(crate) handed_off: u64,
+    /// Connections taken from the queue of another slot.
+    pub(crate) adopted: u64,
+}
+
+impl Counters {
+    pub(super) const REQUESTS: usize = 0;
+    pub(super) const ACCEPTED: usize = 1;
+    pub(super) const BYTES: usize = 2;
+    pub(super) const RESPONSES_1XX: usize = 3;
+    pub(super) const HANDED_OFF: usize = 8;
+    pub(super) const ADOPTED: usize = 9;
+
+    /// The counters in the order of their cells.
+    pub(super) const NAMES: [&'static str; 10] = [
+        "requests", "accepted", "bytes", "1xx", "2xx", "3xx", "4xx", "5xx", "handed_off",
+        "adopted",
+    ];
+
+    pub(super) fn from_words(words: &[AtomicU64]) -> Self {
+        let at = |index: usize| words[index].load(Ordering::Relaxed);
+        Self {
+            requests: at(Self::REQUESTS),
+            accepted: at(Self::ACCEPTED),
+            bytes: at(Self::BYTES),
+            responses: std::array::from_fn(|class| at(Self::RESPONSES_1XX + class)),
+            handed_off: at(Self::HANDED_OFF),
+            adopted: at(Self::ADOPTED),
+        }
+    }
+
+    /// The sum of both.
+    pub(crate) fn plus(&self, other: &Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            accepted: self.accepted + other.accepted,
+            bytes: self.bytes + other.bytes,
+            responses: std::array::from_fn(|class| self.responses[class] + other.responses[class]),
+            handed_off: self.handed_off + other.handed_off,
+            adopted: self.adopted + other.adopted,
+        }
+    }
+}
+
+/// One row at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowSnapshot {
+    /// Client connections held.
+    pub(crate) connections: u64,
+    /// Requests being answered.
+    pub(crate) inflight: u64,
+    /// How late the last heartbeat was, in milliseconds.
+    pub(crate) loop_lag_ms: u64,
+    /// How old the last heartbeat is, in milliseconds.
+    pub(crate) heartbeat_age_ms: u64,
+    /// The process's own counters.
+    pub(crate) counters: Counters,
+}
