@@ -1,5 +1,6 @@
 //! appserver
 mod config;
 pub mod exit;
+mod net;
 mod scoreboard;
 mod sys;

@@ -1,0 +1,10 @@
+//! Listening sockets as the master sees them: probed, bound one per slot, steered, and ended.
+
+mod bind;
+mod holder;
+mod set;
+mod steer;
+
+pub(crate) use bind::NetError;
+pub(crate) use set::{HandOffQueue, Listener, ListenerId, ListenerSet, ListenerSockets};
+pub(crate) use steer::Steering;
