@@ -137,6 +137,14 @@ impl Listener {
         }
     }
 
+    /// The slots in the order of the kernel's reuseport group; empty when there is none.
+    pub(crate) fn group(&self) -> &[SlotId] {
+        match &self.sockets {
+            ListenerSockets::PerSlot { group, .. } => group,
+            ListenerSockets::Shared { .. } => &[],
+        }
+    }
+
     /// Ends all its sockets, for every process, and removes the socket file.
     fn end(&self) {
         match &self.sockets {

@@ -109,6 +109,19 @@ pub(crate) fn set_cloexec(fd: &impl AsFd, close: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// The same for a descriptor that is known by its number only.
+///
+/// # Errors
+/// `EBADF` when no descriptor has that number.
+pub(crate) fn set_cloexec_of(number: RawFd, close: bool) -> io::Result<()> {
+    let flag = if close { libc::FD_CLOEXEC } else { 0 };
+    // SAFETY: changes a flag of a descriptor, and fails for a number that is none.
+    match unsafe { libc::fcntl(number, libc::F_SETFD, flag) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// A second descriptor for the same open file, close-on-exec.
 ///
 /// # Errors

@@ -21,14 +21,24 @@ pub(crate) fn receive(signals: &[Signal]) -> io::Result<SignalFd> {
     )?)
 }
 
+/// A signal that was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// Which.
+    pub(crate) signal: Signal,
+    /// Whether a terminal sent it to its whole foreground group, and not a process to this one.
+    pub(crate) from_terminal: bool,
+}
+
 /// The next signal that waits on `source`, if there is one.
-pub(crate) fn next(source: &SignalFd) -> Option<Signal> {
+pub(crate) fn next(source: &SignalFd) -> Option<Received> {
     loop {
         match source.read_signal() {
             Ok(Some(info)) => {
                 let number = i32::try_from(info.ssi_signo).unwrap_or_default();
                 if let Ok(signal) = Signal::try_from(number) {
-                    return Some(signal);
+                    let from_terminal = info.ssi_code == libc::SI_KERNEL;
+                    return Some(Received { signal, from_terminal });
                 }
             }
             Ok(None) => return None,
@@ -38,21 +48,28 @@ pub(crate) fn next(source: &SignalFd) -> Option<Signal> {
     }
 }
 
-/// Gives a child process a clean slate: nothing blocked, every signal at its default but
-/// `SIGPIPE`, which stays ignored so that a write to a closed socket is an error and not a death.
+/// Gives a child process a clean slate: every signal at its default but those in `ignored` and
+/// `SIGPIPE` (a write to a closed socket shall be an error and not a death), and nothing blocked
+/// but `received`, which the returned descriptor delivers.
 ///
 /// # Errors
-/// The error of `sigprocmask` or `sigaction`.
-pub(crate) fn reset() -> io::Result<()> {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+/// The error of `sigaction`, `sigprocmask` or `signalfd`.
+pub(crate) fn reset(received: &[Signal], ignored: &[Signal]) -> io::Result<SignalFd> {
     for signal in Signal::iterator() {
-        if !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP | Signal::SIGPIPE) {
-            // SAFETY: the default action runs no code of ours.
-            unsafe { sigaction(signal, &default) }?;
+        if !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) {
+            dispose(signal, ignored.contains(&signal) || signal == Signal::SIGPIPE)?;
         }
     }
-    ignore_pipe()?;
-    SigSet::all().thread_unblock()?;
+    let set: SigSet = received.iter().copied().collect();
+    set.thread_set_mask()?;
+    Ok(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
+}
+
+fn dispose(signal: Signal, ignore: bool) -> io::Result<()> {
+    let handler = if ignore { SigHandler::SigIgn } else { SigHandler::SigDfl };
+    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    // SAFETY: neither disposition runs code of ours.
+    unsafe { sigaction(signal, &action) }?;
     Ok(())
 }
 
@@ -61,10 +78,7 @@ pub(crate) fn reset() -> io::Result<()> {
 /// # Errors
 /// The error of `sigaction`.
 pub(crate) fn ignore_pipe() -> io::Result<()> {
-    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
-    // SAFETY: ignoring a signal runs no code of ours.
-    unsafe { sigaction(Signal::SIGPIPE, &ignore) }?;
-    Ok(())
+    dispose(Signal::SIGPIPE, true)
 }
 
 /// Sends `signal` to `pid`; a process that is already gone is not an error.

@@ -67,3 +67,15 @@ extern "C" fn on_frame(context: *mut c_void, state: *mut c_void) -> libc::c_int 
     area[1].store(depth as u64 + 1, Ordering::Relaxed);
     0 // _URC_NO_REASON: go on
 }
+
+/// How many stacks `area` has held so far.
+pub(crate) fn sequence(area: &[AtomicU64]) -> u64 {
+    area[0].load(Ordering::Acquire)
+}
+
+/// The return addresses of the last stack, innermost first.
+pub(crate) fn addresses(area: &[AtomicU64]) -> Vec<usize> {
+    let depth = usize::try_from(area[1].load(Ordering::Relaxed)).unwrap_or(DEPTH).min(DEPTH);
+    let words = area[2..2 + depth].iter().map(|word| word.load(Ordering::Relaxed));
+    words.filter_map(|word| usize::try_from(word).ok()).collect()
+}

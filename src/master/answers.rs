@@ -1,0 +1,122 @@
+//! What `list` and `describe` say.
+
+use super::{Master, Phase};
+use super::slot::{Process, Role, Seat, Slot};
+use crate::control::{Description, ListRow, Totals};
+use crate::scoreboard::Counters;
+use crate::sys::{clock, proc};
+
+impl Master<'_> {
+    /// One row per live process, and one for each slot without any.
+    pub(super) fn list(&self) -> Vec<ListRow> {
+        self.slots.iter().flat_map(|slot| self.rows_of(slot)).collect()
+    }
+
+    fn rows_of(&self, slot: &Slot) -> Vec<ListRow> {
+        let alive: Vec<(Role, &Seat, &Process)> = slot
+            .seats()
+            .filter_map(|(role, seat)| Some((role, seat, seat.process.as_ref()?)))
+            .collect();
+        // The totals of the slot's ended processes stand in one row, so that the column's sum
+        // never goes backwards.
+        let ended = self.scoreboard.totals(slot.id).requests;
+        if alive.is_empty() {
+            return vec![empty_row(slot, ended)];
+        }
+        let rows = alive.into_iter().enumerate();
+        rows.map(|(nth, (_, seat, process))| {
+            let row = self.row(slot, seat, process);
+            ListRow { requests: row.requests + if nth == 0 { ended } else { 0 }, ..row }
+        })
+        .collect()
+    }
+
+    fn row(&self, slot: &Slot, seat: &Seat, process: &Process) -> ListRow {
+        let now = self.scoreboard.snapshot(process.row);
+        ListRow {
+            slot: slot.id.0,
+            pid: Some(process.pid.as_raw()),
+            state: seat.state.shown(),
+            generation: process.generation,
+            uptime_ms: clock::now_ms() - process.born,
+            connections: now.connections,
+            inflight: now.inflight,
+            requests: now.counters.requests,
+            restarts: slot.restarts,
+            rss_bytes: proc::resident_bytes(process.pid),
+            cpu_percent: (process.cpu.percent * 10.0).round() / 10.0,
+        }
+    }
+
+    /// Everything an operator may want to know.
+    pub(super) fn describe(&self) -> Description {
+        let config = &self.plan.config;
+        Description {
+            name: config.name.clone(),
+            pid: nix::unistd::getpid().as_raw(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config: config.file.clone(),
+            addresses: self.listeners.urls(),
+            control: config.control.socket.clone(),
+            instance_id: self.instance_id.clone(),
+            generation: self.plan.generation,
+            phase: self.phase_word().to_owned(),
+            uptime_ms: clock::now_ms() - self.started,
+            kill_timeout_ms: clock::millis(config.workers.kill_timeout),
+            binary: self.setup.binary.clone(),
+            totals: totals(&self.counters()),
+            workers: self.list(),
+        }
+    }
+
+    /// The sum over all slots, ended processes included.
+    fn counters(&self) -> Counters {
+        let ended = self.scoreboard.all_totals();
+        let processes = self.slots.iter().flat_map(Slot::processes);
+        let alive = processes.map(|process| self.scoreboard.row(process.row).counters());
+        alive.fold(ended, |sum, counters| sum.plus(&counters))
+    }
+
+    fn phase_word(&self) -> &'static str {
+        match self.phase {
+            Phase::Starting => "starting",
+            Phase::Running if self.job.is_some() => "changing",
+            Phase::Running => "running",
+            Phase::Paused => "paused",
+            Phase::Stopping { .. } => "stopping",
+        }
+    }
+}
+
+fn empty_row(slot: &Slot, requests: u64) -> ListRow {
+    ListRow {
+        slot: slot.id.0,
+        pid: None,
+        state: slot.incumbent.state.shown(),
+        generation: slot.plan.generation,
+        uptime_ms: 0,
+        connections: 0,
+        inflight: 0,
+        requests,
+        restarts: slot.restarts,
+        rss_bytes: 0,
+        cpu_percent: 0.0,
+    }
+}
+
+fn totals(counters: &Counters) -> Totals {
+    let [responses_1xx, responses_2xx, responses_3xx, responses_4xx, responses_5xx] =
+        counters.responses;
+    Totals {
+        requests: counters.requests,
+        accepted: counters.accepted,
+        bytes_sent: counters.bytes,
+        responses_1xx,
+        responses_2xx,
+        responses_3xx,
+        responses_4xx,
+        responses_5xx,
+        handed_off: counters.handed_off,
+        adopted: counters.adopted,
+    }
+}

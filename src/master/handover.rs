@@ -1,0 +1,342 @@
+//! What an upgrade carries from one image of the master to the next: descriptors, which survive
+//! `execve` under their numbers, and a description of what they are, in a memfd.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+use super::crashes::Crashes;
+use super::jobs::Wanted;
+use super::link::Link;
+use super::seed::Plan;
+use super::slot::{CpuShare, Process, Retirement, Seat, Slot};
+use super::state::WorkerState;
+use super::Master;
+use crate::config::ListenAddress;
+use crate::control::ClientId;
+use crate::net::{HandOffQueue, Listener, ListenerId, ListenerSet, ListenerSockets};
+use crate::scoreboard::{RowId, SlotId};
+use crate::sys::fd;
+
+/// The environment variable that names the memfd.
+pub(crate) const HANDOVER_VARIABLE: &str = "APPSERVER_INTERNAL_HANDOVER";
+
+/// The version of the description. An image that does not know it refuses the upgrade.
+const VERSION: u32 = 1;
+
+/// The master's state, as the next image reads it. Numbers named `fd` are descriptors.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Handover {
+    version: u32,
+    pub(super) instance_id: String,
+    pub(super) image: u32,
+    pub(super) started: u64,
+    /// The generation of the workers that serve now.
+    pub(super) generation: u64,
+    pub(super) scaled: Option<u16>,
+    /// The program that was executed, for the next upgrade.
+    pub(super) binary: PathBuf,
+    pub(super) scoreboard_fd: RawFd,
+    pub(super) control_fd: RawFd,
+    pub(super) control_path: PathBuf,
+    /// Who asked for the upgrade and waits for its outcome.
+    pub(super) caller_fds: Vec<RawFd>,
+    /// Who asked for something else meanwhile.
+    pub(super) requests: Vec<(Option<RawFd>, Wanted)>,
+    listeners: Vec<ListenerState>,
+    queues: Vec<(SlotId, RawFd, RawFd)>,
+    slots: Vec<SlotState>,
+    /// Where to return to when the new image's workers cannot boot.
+    pub(super) previous: Option<PreviousState>,
+    /// Set when this image was returned to, with the reason.
+    pub(super) returned: Option<String>,
+}
+
+/// The image before this one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct PreviousState {
+    /// The program itself, whatever its path means by now.
+    pub(super) program_fd: RawFd,
+    /// The path it was started from.
+    pub(super) binary: PathBuf,
+    /// The configuration it ran with, as TOML: the file may have become one it cannot read.
+    pub(super) config: String,
+    /// The file that configuration came from.
+    pub(super) config_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ListenerState {
+    id: ListenerId,
+    asked: String,
+    bound: String,
+    backlog: u32,
+    sockets: SocketsState,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum SocketsState {
+    /// In the order of the kernel's group.
+    PerSlot(Vec<(SlotId, RawFd)>),
+    Shared { fd: RawFd, inode: u64 },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SlotState {
+    id: SlotId,
+    incumbent: SeatState,
+    leavers: Vec<SeatState>,
+    crashes: Crashes,
+    restarts: u64,
+    retirement: Option<Retirement>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SeatState {
+    state: WorkerState,
+    process: Option<ProcessState>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ProcessState {
+    pid: i32,
+    row: RowId,
+    link_fd: RawFd,
+    generation: u64,
+    image: u32,
+    born: u64,
+    adopts: BTreeSet<SlotId>,
+}
+
+impl Handover {
+    /// Writes the description into a new memfd, which is closed on `execve` unless told otherwise.
+    pub(super) fn write(&self) -> io::Result<OwnedFd> {
+        let file = memfd_create("appserver-handover", MFdFlags::MFD_CLOEXEC)?;
+        let mut file = File::from(file);
+        file.write_all(&serde_json::to_vec(self)?)?;
+        file.rewind()?;
+        Ok(file.into())
+    }
+
+    /// Reads the description that the previous image left in the descriptor with this number.
+    ///
+    /// # Errors
+    /// When there is none, or it is of a version this image does not know.
+    pub(crate) fn read(number: &str) -> Result<Self, String> {
+        let number: RawFd = number.parse().map_err(|_| format!("{number:?} is no descriptor"))?;
+        let text = |error: io::Error| format!("cannot read descriptor {number}: {error}");
+        let mut file = File::from(fd::adopt(number).map_err(text)?);
+        let mut bytes = Vec::new();
+        file.rewind().map_err(text)?;
+        file.read_to_end(&mut bytes).map_err(text)?;
+        let version: Version = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
+        if version.version != VERSION {
+            let other = version.version;
+            return Err(format!("the state has version {other}, this binary reads {VERSION}"));
+        }
+        serde_json::from_slice(&bytes).map_err(|error| error.to_string())
+    }
+
+    /// All descriptors that are handed on.
+    pub(super) fn descriptors(&self) -> Vec<RawFd> {
+        let mut all = vec![self.scoreboard_fd, self.control_fd];
+        all.extend(&self.caller_fds);
+        all.extend(self.requests.iter().filter_map(|(fd, _)| *fd));
+        all.extend(self.queues.iter().flat_map(|(_, sender, receiver)| [*sender, *receiver]));
+        for listener in &self.listeners {
+            match &listener.sockets {
+                SocketsState::PerSlot(sockets) => all.extend(sockets.iter().map(|(_, fd)| *fd)),
+                SocketsState::Shared { fd, .. } => all.push(*fd),
+            }
+        }
+        let seats = self.slots.iter().flat_map(|slot| slot.leavers.iter().chain([&slot.incumbent]));
+        all.extend(seats.filter_map(|seat| seat.process.as_ref()).map(|process| process.link_fd));
+        all.extend(self.previous.iter().map(|previous| previous.program_fd));
+        all
+    }
+
+    /// Takes the sockets over.
+    pub(super) fn take_listeners(&self) -> io::Result<ListenerSet> {
+        let listeners = self.listeners.iter().map(ListenerState::take).collect::<io::Result<_>>()?;
+        let queues = self.queues.iter().map(|(slot, sender, receiver)| {
+            let queue =
+                HandOffQueue { sender: fd::adopt(*sender)?, receiver: fd::adopt(*receiver)? };
+            Ok((*slot, queue))
+        });
+        Ok(ListenerSet::adopt(listeners, queues.collect::<io::Result<BTreeMap<_, _>>>()?))
+    }
+
+    /// Takes the workers over.
+    pub(super) fn take_slots(&self, plan: &Rc<Plan>) -> io::Result<Vec<Slot>> {
+        self.slots.iter().map(|slot| slot.take(plan)).collect()
+    }
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+// === the master's state as numbers, and back ===
+
+impl Master<'_> {
+    /// Describes this master for the next image.
+    pub(super) fn hand_over(
+        &self,
+        callers: &[ClientId],
+        binary: PathBuf,
+        previous: Option<PreviousState>,
+        returned: Option<String>,
+    ) -> Option<Handover> {
+        let desk = self.desk.as_ref()?;
+        let client_fd = |client: ClientId| desk.control.client_fd(client).map(|fd| fd.as_raw_fd());
+        Some(Handover {
+            version: VERSION,
+            instance_id: self.instance_id.clone(),
+            image: self.image,
+            started: self.started,
+            generation: self.plan.generation,
+            scaled: self.scaled,
+            binary,
+            scoreboard_fd: self.scoreboard.file().as_raw_fd(),
+            control_fd: desk.control.listener_fd().as_raw_fd(),
+            control_path: self.plan.config.control.socket.clone(),
+            caller_fds: callers.iter().filter_map(|client| client_fd(*client)).collect(),
+            requests: self
+                .requests
+                .iter()
+                .map(|request| (request.client.and_then(client_fd), request.what.clone()))
+                .collect(),
+            listeners: self.listeners.listeners.iter().map(ListenerState::of).collect(),
+            queues: self
+                .listeners
+                .queues
+                .iter()
+                .map(|(slot, q)| (*slot, q.sender.as_raw_fd(), q.receiver.as_raw_fd()))
+                .collect(),
+            slots: self.slots.iter().map(SlotState::of).collect(),
+            previous,
+            returned,
+        })
+    }
+}
+
+impl ListenerState {
+    fn of(listener: &Listener) -> Self {
+        let sockets = match &listener.sockets {
+            ListenerSockets::PerSlot { of, group } => SocketsState::PerSlot(
+                group.iter().filter_map(|slot| Some((*slot, of.get(slot)?.as_raw_fd()))).collect(),
+            ),
+            ListenerSockets::Shared { socket, inode } => {
+                SocketsState::Shared { fd: socket.as_raw_fd(), inode: *inode }
+            }
+        };
+        Self {
+            id: listener.id,
+            asked: listener.asked.to_string(),
+            bound: listener.bound.to_string(),
+            backlog: listener.backlog,
+            sockets,
+        }
+    }
+
+    fn take(&self) -> io::Result<Listener> {
+        let sockets = match &self.sockets {
+            SocketsState::PerSlot(sockets) => ListenerSockets::PerSlot {
+                group: sockets.iter().map(|(slot, _)| *slot).collect(),
+                of: sockets
+                    .iter()
+                    .map(|(slot, number)| Ok((*slot, fd::adopt(*number)?)))
+                    .collect::<io::Result<_>>()?,
+            },
+            SocketsState::Shared { fd: number, inode } => {
+                ListenerSockets::Shared { socket: fd::adopt(*number)?, inode: *inode }
+            }
+        };
+        Ok(Listener {
+            id: self.id,
+            asked: read_address(&self.asked)?,
+            bound: read_address(&self.bound)?,
+            backlog: self.backlog,
+            sockets,
+        })
+    }
+}
+
+/// Reads an address as [`ListenAddress`] prints it.
+fn read_address(text: &str) -> io::Result<ListenAddress> {
+    match text.strip_prefix("unix:") {
+        Some(path) => Ok(ListenAddress::Unix(PathBuf::from(path))),
+        None => text.parse().map(ListenAddress::Tcp).map_err(io::Error::other),
+    }
+}
+
+impl SlotState {
+    fn of(slot: &Slot) -> Self {
+        // A successor is not carried over: an upgrade and a rollout exclude each other, but for a
+        // return to the previous image, which ends the successor before.
+        Self {
+            id: slot.id,
+            incumbent: SeatState::of(&slot.incumbent),
+            leavers: slot.leavers.iter().map(SeatState::of).collect(),
+            crashes: slot.crashes.clone(),
+            restarts: slot.restarts,
+            retirement: slot.retirement,
+        }
+    }
+
+    fn take(&self, plan: &Rc<Plan>) -> io::Result<Slot> {
+        Ok(Slot {
+            id: self.id,
+            incumbent: self.incumbent.take()?,
+            successor: None,
+            leavers: self.leavers.iter().map(SeatState::take).collect::<io::Result<_>>()?,
+            plan: Rc::clone(plan),
+            crashes: self.crashes.clone(),
+            restarts: self.restarts,
+            retirement: self.retirement,
+        })
+    }
+}
+
+impl SeatState {
+    fn of(seat: &Seat) -> Self {
+        let process = seat.process.as_ref().map(|process| ProcessState {
+            pid: process.pid.as_raw(),
+            row: process.row,
+            link_fd: process.link.as_fd().as_raw_fd(),
+            generation: process.generation,
+            image: process.image,
+            born: process.born,
+            adopts: process.adopts.clone(),
+        });
+        Self { state: seat.state, process }
+    }
+
+    fn take(&self) -> io::Result<Seat> {
+        let process = match &self.process {
+            None => None,
+            Some(process) => Some(Process {
+                pid: Pid::from_raw(process.pid),
+                row: process.row,
+                link: Link::adopt(fd::adopt(process.link_fd)?),
+                generation: process.generation,
+                image: process.image,
+                born: process.born,
+                adopts: process.adopts.clone(),
+                is_stalled: false,
+                is_mute: false,
+                failure: None,
+                cpu: CpuShare::default(),
+            }),
+        };
+        Ok(Seat { state: self.state, process })
+    }
+}

@@ -1,0 +1,116 @@
+//! What the master and a worker say to each other: orders down, reports up, over a socket pair
+//! that keeps message boundaries and can carry descriptors.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::sys::socket::SockType;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::net::ListenerId;
+use crate::scoreboard::SlotId;
+use crate::sys::fd;
+
+/// The longest message, in bytes.
+const MAX_BYTES: usize = 16 * 1024;
+
+/// What the master tells a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Order {
+    /// Accept for these slots too, and for no others but your own.
+    Adopt(Vec<SlotId>),
+    /// Finish what you have and leave.
+    Drain(Drain),
+    /// Here is a socket of a slot you do not know yet.
+    Learn(SlotId, Socket),
+    /// This slot is no more: close what you hold of it.
+    Forget(SlotId),
+    /// Open your logs anew; the access log's new file comes with this message, if it has one.
+    Reopen,
+}
+
+/// How a worker leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Drain {
+    /// Whether nobody comes after it, so that it has to empty and end its queues itself.
+    pub(crate) is_last: bool,
+    /// Whether idle connections are closed at once.
+    pub(crate) closes_idle: bool,
+}
+
+/// Which socket of a slot a message carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Socket {
+    /// The listening socket of that address.
+    Listener(ListenerId),
+    /// Both ends of the hand-off queue: the sender, then the receiver.
+    Queue,
+}
+
+/// What a worker tells the master.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// It serves.
+    Ready,
+    /// It cannot boot, for this reason.
+    Failed(String),
+    /// It was asked, by a signal, to leave.
+    Leaving,
+}
+
+/// One end of a link.
+#[derive(Debug)]
+pub(crate) struct Link(OwnedFd);
+
+impl Link {
+    /// A new link: the master's end and the worker's.
+    ///
+    /// # Errors
+    /// When the process has no descriptors left.
+    pub(crate) fn pair() -> io::Result<(Self, Self)> {
+        let (a, b) = fd::message_pair(SockType::SeqPacket)?;
+        Ok((Self(a), Self(b)))
+    }
+
+    /// A link that another image of this master made.
+    pub(crate) fn adopt(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+
+    /// Sends a message; never waits.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the other end does not read; `BrokenPipe` when it is gone.
+    pub(crate) fn send(&self, message: &impl Serialize, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let bytes = serde_json::to_vec(message)?;
+        let fds: Vec<_> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+        fd::send(&self.0, &bytes, &fds)
+    }
+
+    /// Takes the next message, if one waits; `UnexpectedEof` means that the other end is gone.
+    ///
+    /// # Errors
+    /// The error of `recvmsg(2)`; `InvalidData` for a message that makes no sense.
+    pub(crate) fn receive<M: DeserializeOwned>(&self) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
+        let mut buffer = vec![0; MAX_BYTES];
+        match fd::receive(&self.0, &mut buffer) {
+            Ok((0, _)) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok((length, fds)) => Ok(Some((serde_json::from_slice(&buffer[..length])?, fds))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Link {
+    fn as_raw_fd(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+}

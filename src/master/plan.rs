@@ -1,0 +1,75 @@
+//! Turning a configuration into what workers are forked with.
+
+use std::io;
+
+use super::seed::Plan;
+use crate::config::{Config, ListenAddress, Loaded};
+use crate::log;
+use crate::sys::user;
+
+/// Why a checked configuration cannot be put to work on this machine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum PlanError {
+    /// A log file cannot be opened.
+    #[error("cannot open the access log: {0}")]
+    Log(#[source] io::Error),
+    /// The user or the group does not exist.
+    #[error("cannot run workers as configured: {0}")]
+    Identity(String),
+}
+
+impl Plan {
+    /// Opens what workers share and looks up who they become.
+    pub(super) fn new(loaded: Loaded, generation: u64) -> Result<Self, PlanError> {
+        let Loaded { config, app_env } = loaded;
+        let access_log = log::open(&config.access_log.path).map_err(PlanError::Log)?;
+        let identity = match &config.user {
+            Some(name) if user::is_root() => Some(
+                user::find(name, config.group.as_deref()).map_err(PlanError::Identity)?,
+            ),
+            _ => None,
+        };
+        Ok(Self { config, app_env, generation, access_log, identity })
+    }
+
+    /// The addresses to listen at, with their backlogs.
+    pub(super) fn addresses(&self) -> Vec<(ListenAddress, u32)> {
+        let listen = self.config.listen.iter();
+        listen.map(|listen| (listen.address.clone(), listen.backlog)).collect()
+    }
+
+    /// How many workers the configuration asks for on this machine.
+    pub(super) fn instances(&self) -> u16 {
+        let usable = std::thread::available_parallelism().map_or(1, usize::from);
+        self.config.workers.instances.resolve(usable)
+    }
+}
+
+/// Warns of what is allowed but will surprise.
+pub(super) fn warn(config: &Config) {
+    if user::is_root() && config.user.is_none() {
+        tracing::warn!("workers run as root: set `user` to an account without rights");
+    }
+    let needed = u64::from(config.max_connections) + 256; // files, links, queues
+    match nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE) {
+        Ok((soft, _)) if soft < needed => tracing::warn!(
+            needed,
+            limit = soft,
+            "the limit of open files is too low for max_connections: raise it with `ulimit -n` \
+             or LimitNOFILE="
+        ),
+        _ => {}
+    }
+}
+
+/// Raises the limit of open files as far as it goes.
+pub(super) fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+}

@@ -1,0 +1,164 @@
+//! More workers, or fewer.
+
+use std::collections::BTreeMap;
+
+use super::jobs::Job;
+use super::link::Drain;
+use super::state::WorkerState;
+use super::{Master, Phase};
+use crate::control::{ClientId, ScaleTo};
+use crate::exit::Exit;
+use crate::scoreboard::{MAX_SLOTS, SlotId};
+
+/// A change of the number of workers, under way.
+#[derive(Debug)]
+pub(super) struct Scaling {
+    client: Option<ClientId>,
+    /// How many there shall be.
+    to: usize,
+    /// Slots whose worker has to become ready.
+    added: Vec<SlotId>,
+    /// Slots whose processes have to leave.
+    leaving: Vec<SlotId>,
+    /// Why a worker of an added slot could not boot.
+    failures: BTreeMap<SlotId, String>,
+    /// Whether a worker did not leave in time.
+    is_forced: bool,
+    /// Whether the slots stay, empty, where workers have left.
+    keeps_slots: bool,
+}
+
+impl Scaling {
+    fn new(client: Option<ClientId>, to: usize) -> Self {
+        Self {
+            client,
+            to,
+            added: Vec::new(),
+            leaving: Vec::new(),
+            failures: BTreeMap::new(),
+            is_forced: false,
+            keeps_slots: false,
+        }
+    }
+
+    /// Notes why a worker could not boot.
+    pub(super) fn note(&mut self, slot: SlotId, reason: String) {
+        self.failures.insert(slot, reason);
+    }
+
+    /// Notes that a worker had to be killed.
+    pub(super) fn note_forced(&mut self, slot: SlotId) {
+        self.is_forced |= self.leaving.contains(&slot);
+    }
+
+    /// Who waits for the outcome.
+    pub(super) fn client(&self) -> Option<ClientId> {
+        self.client
+    }
+}
+
+impl Master<'_> {
+    pub(super) fn begin_scaling(&mut self, client: Option<ClientId>, to: ScaleTo) {
+        let present = self.standing().len();
+        let to = match to {
+            ScaleTo::Exact(to) => usize::from(to),
+            ScaleTo::Up(more) => present + usize::from(more),
+            ScaleTo::Down(fewer) => present.saturating_sub(usize::from(fewer)).max(1),
+        };
+        if to == 0 || to > MAX_SLOTS {
+            let text = format!("cannot scale to {to} workers: 1 to {MAX_SLOTS} are possible");
+            self.answer_all(client, Exit::Failed, &text, None);
+            return;
+        }
+        if self.phase == Phase::Paused {
+            let text = "the workers were stopped (WINCH): `reload` starts them again";
+            self.answer_all(client, Exit::Failed, text, None);
+            return;
+        }
+        self.scaled = u16::try_from(to).ok();
+        let mut scaling = Scaling::new(client, to);
+        let plan = std::rc::Rc::clone(&self.plan);
+        while self.standing().len() < to {
+            match self.add_slot(&plan) {
+                Ok(slot) => {
+                    scaling.added.push(slot);
+                    if self.slot(slot).is_some_and(|slot| slot.incumbent.process.is_none()) {
+                        self.boot(slot);
+                    }
+                }
+                Err(error) => {
+                    scaling.note(SlotId(u16::try_from(to).unwrap_or(u16::MAX)), error.to_string());
+                    break;
+                }
+            }
+        }
+        for slot in self.standing().into_iter().skip(to) {
+            scaling.leaving.push(slot);
+            self.retire(slot);
+        }
+        self.job = Some(Job::Scaling(scaling));
+    }
+
+    /// Stops one worker; its place stays, empty, until a reload or restart fills it.
+    pub(super) fn begin_stop_instance(&mut self, client: Option<ClientId>, slot: SlotId) {
+        let serving = |id: &SlotId| {
+            self.slot(*id).is_some_and(|slot| slot.incumbent.process.is_some())
+        };
+        let mut others = self.standing();
+        others.retain(|other| *other != slot);
+        if !serving(&slot) {
+            let text = format!("slot {slot} has no worker: `list` shows those there are");
+            self.answer_all(client, Exit::Failed, &text, None);
+            return;
+        }
+        if !others.iter().any(serving) {
+            let text = "this is the only worker: use `stop` to stop the server";
+            self.answer_all(client, Exit::Failed, text, None);
+            return;
+        }
+        let until = self.kill_deadline(slot);
+        self.dismiss(slot, until, Drain { is_last: false, closes_idle: false });
+        let mut scaling = Scaling::new(client, self.standing().len());
+        scaling.leaving.push(slot);
+        scaling.keeps_slots = true;
+        self.job = Some(Job::Scaling(scaling));
+    }
+
+    /// Looks whether the new workers serve and the retired ones have left.
+    pub(super) fn advance_scaling(&mut self, scaling: Scaling) {
+        if let Some(reason) = scaling.failures.values().next() {
+            let text = format!("scale failed, the count is as it was: {reason}");
+            self.scaled = u16::try_from(self.standing().len() - scaling.added.len()).ok();
+            for slot in &scaling.added {
+                self.retire(*slot);
+            }
+            self.answer_all(scaling.client, Exit::Failed, &text, None);
+            return;
+        }
+        let serves = |slot: &SlotId| {
+            let state = self.slot(*slot).map(|slot| slot.incumbent.state);
+            matches!(state, Some(WorkerState::Serving { .. }))
+        };
+        let is_empty = |slot: &SlotId| {
+            self.slot(*slot).is_none_or(|slot| {
+                slot.processes().next().is_none()
+                    && (scaling.keeps_slots || slot.grace_ends().is_none())
+            })
+        };
+        if !scaling.added.iter().all(serves) || !scaling.leaving.iter().all(is_empty) {
+            self.job = Some(Job::Scaling(scaling));
+            return;
+        }
+        let workers = scaling.to;
+        let data = serde_json::json!({ "workers": workers });
+        let (exit, text) = match (scaling.is_forced, scaling.keeps_slots) {
+            (true, _) => (
+                Exit::TimedOut,
+                format!("{workers} workers; kill_timeout had to end some that were leaving"),
+            ),
+            (false, true) => (Exit::Done, "the worker has left, its slot is vacant".to_owned()),
+            (false, false) => (Exit::Done, format!("{workers} workers serve")),
+        };
+        self.answer_all(scaling.client, exit, &text, Some(data));
+    }
+}

@@ -1,0 +1,108 @@
+//! Where a worker stands that no longer turns: its own signal handler leaves the return
+//! addresses in its row, and a forked child, which may take its time and memory, names them.
+
+use std::fmt::Write as _;
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+use super::Master;
+use crate::scoreboard::{RowId, SlotId};
+use crate::sys::{clock, fork, proc, signal, stack};
+
+/// How long a stack may take to arrive, in milliseconds.
+const PATIENCE_MS: u64 = 500;
+
+/// A stack that was asked for.
+#[derive(Debug)]
+pub(super) struct Dump {
+    slot: SlotId,
+    pid: Pid,
+    row: RowId,
+    /// Which image of the master forked that worker.
+    image: u32,
+    /// How many stacks the row had held before.
+    seen: u64,
+    /// When it is given up.
+    pub(super) until: u64,
+}
+
+impl Master<'_> {
+    /// Asks every worker for its stack.
+    pub(super) fn dump_all_stacks(&mut self) {
+        let processes: Vec<_> = self
+            .slots
+            .iter()
+            .flat_map(|slot| slot.processes().map(|p| (slot.id, p.pid, p.row, p.image)))
+            .collect();
+        for (slot, pid, row, image) in processes {
+            self.ask_for_stack(slot, pid, row, image);
+        }
+    }
+
+    pub(super) fn ask_for_stack(&mut self, slot: SlotId, pid: Pid, row: RowId, image: u32) {
+        let seen = stack::sequence(self.scoreboard.row(row).stack_area());
+        let until = clock::now_ms() + PATIENCE_MS;
+        if signal::send_to_main_thread(pid, Signal::SIGPWR).is_ok() {
+            self.dumps.push(Dump { slot, pid, row, image, seen, until });
+        }
+    }
+
+    /// Logs the stacks that have arrived, and what is known of those that have not.
+    pub(super) fn collect_stacks(&mut self, now: u64) {
+        for dump in std::mem::take(&mut self.dumps) {
+            let area = self.scoreboard.row(dump.row).stack_area();
+            let arrived = stack::sequence(area) != dump.seen;
+            match (arrived, now >= dump.until) {
+                (true, _) => self.log_stack(&dump),
+                (false, true) => {
+                    let (slot, pid) = (dump.slot, dump.pid);
+                    let whereabouts = proc::whereabouts(pid);
+                    tracing::error!(%slot, %pid, "worker stack unknown, it does not react: {whereabouts}");
+                }
+                (false, false) => self.dumps.push(dump),
+            }
+        }
+    }
+
+    fn log_stack(&mut self, dump: &Dump) {
+        let addresses = stack::addresses(self.scoreboard.row(dump.row).stack_area());
+        let (slot, pid) = (dump.slot, dump.pid);
+        if dump.image != self.image {
+            let text: Vec<String> = addresses.iter().map(|a| format!("{a:#x}")).collect();
+            tracing::error!(%slot, %pid, "worker stack, of the binary before the upgrade: {}", text.join(" "));
+            return;
+        }
+        let named = fork::fork(|| {
+            self.close_own();
+            tracing::error!(%slot, %pid, "worker stack:\n{}", name(&addresses));
+            0
+        });
+        if let Err(error) = named {
+            tracing::error!(%slot, %pid, %error, "cannot fork to name a stack: {addresses:x?}");
+        }
+    }
+}
+
+/// One line per frame: number, function, file and line as far as they are known.
+fn name(addresses: &[usize]) -> String {
+    let mut text = String::new();
+    for (depth, address) in addresses.iter().enumerate() {
+        // A return address is the instruction after the call: one less is inside it.
+        let inside = std::ptr::without_provenance_mut(address.saturating_sub(1));
+        let mut known = false;
+        backtrace::resolve(inside, |symbol| {
+            known = true;
+            let function = symbol.name().map_or_else(|| "?".to_owned(), |name| name.to_string());
+            let _ = write!(text, "  {depth:>2}: {function}"); // a String takes all
+            if let (Some(file), Some(line)) = (symbol.filename(), symbol.lineno()) {
+                let _ = write!(text, " at {}:{line}", file.display());
+            }
+            text.push('\n');
+        });
+        if !known {
+            let _ = writeln!(text, "  {depth:>2}: {address:#x}");
+        }
+    }
+    text
+}

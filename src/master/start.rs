@@ -1,0 +1,240 @@
+//! The first start, step by step.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use nix::sys::signal::Signal;
+
+use super::plan::{PlanError, raise_file_limit, warn};
+use super::seed::Plan;
+use super::slot::Slot;
+use super::state::WorkerState;
+use super::{Desk, Master, Phase, Setup, Workload, WorkloadDebug};
+use crate::config::{Loaded, Root};
+use crate::control::{ControlError, ControlSocket, Notice};
+use crate::exit::Exit;
+use crate::net::{ListenerSet, NetError};
+use crate::scoreboard::{Scoreboard, SlotId};
+use crate::sys::{clock, signal, title};
+
+/// The signals the master reads.
+pub(super) const RECEIVED: [Signal; 11] = [
+    Signal::SIGHUP,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGTERM,
+    Signal::SIGQUIT,
+    Signal::SIGINT,
+    Signal::SIGWINCH,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+    Signal::SIGPWR,
+    Signal::SIGCHLD,
+];
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum StartError {
+    /// The control socket cannot be had.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// An address cannot be had.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The configuration cannot be put to work.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The pid file cannot be written.
+    #[error("cannot write the pid file {path}")]
+    PidFile {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// What the previous image of this master left cannot be taken over.
+    #[error("cannot take over from the previous image: {0}")]
+    Handover(String),
+    /// The system refused something basic.
+    #[error("cannot start")]
+    System(#[from] io::Error),
+    /// The same, as nix says it.
+    #[error("cannot start")]
+    Errno(#[from] nix::Error),
+}
+
+impl<'w> Master<'w> {
+    /// Takes the addresses and the control socket, and forks the first worker.
+    ///
+    /// # Errors
+    /// Names what cannot be had. Nothing is left behind.
+    pub(crate) fn start<W: Workload>(
+        setup: Setup,
+        loaded: Loaded,
+        workload: &'w W,
+        notify: Option<OwnedFd>,
+    ) -> Result<Self, StartError> {
+        raise_file_limit();
+        signal::ignore_pipe()?;
+        let plan = Rc::new(Plan::new(loaded, 0)?);
+        let control = ControlSocket::bind(&plan.config.control.socket)?;
+        let desk = Desk { control, signals: signal::receive(&RECEIVED)? };
+        let instance_id = new_instance_id()?;
+        let scoreboard = Box::leak(Box::new(Scoreboard::create()?));
+        let mut master =
+            Self::assemble(setup, workload, desk, plan, scoreboard, ListenerSet::default());
+        master.instance_id = instance_id;
+        master.notify = notify;
+        if let Err(error) = master.open() {
+            master.listeners.end_all();
+            master.desk().control.unlink();
+            return Err(error);
+        }
+        master.title();
+        warn(&master.plan.config);
+        master.boot(SlotId(0));
+        Ok(master)
+    }
+
+    /// A master without slots.
+    pub(super) fn assemble<W: Workload>(
+        setup: Setup,
+        workload: &'w W,
+        desk: Desk,
+        plan: Rc<Plan>,
+        scoreboard: &'static Scoreboard,
+        listeners: ListenerSet,
+    ) -> Self {
+        let workload: &dyn WorkloadDebug = workload;
+        Self {
+            setup,
+            workload,
+            instance_id: String::new(),
+            image: 0,
+            started: clock::now_ms(),
+            plan,
+            scaled: None,
+            scoreboard,
+            listeners,
+            slots: Vec::new(),
+            desk: Some(desk),
+            phase: Phase::Starting,
+            job: None,
+            requests: VecDeque::new(),
+            attached: BTreeMap::new(),
+            dumps: Vec::new(),
+            scanned: clock::now_ms(),
+            notify: None,
+            interrupted: None,
+            previous: None,
+        }
+    }
+
+    fn open(&mut self) -> Result<(), StartError> {
+        for slot in (0..self.plan.instances()).map(SlotId) {
+            self.listeners.add_slot(slot)?;
+            self.slots.push(Slot::new(slot, Rc::clone(&self.plan)));
+        }
+        self.listeners.open(&self.plan.addresses())?;
+        if let Some(path) = &self.plan.config.pid_file {
+            write_pid(path)?;
+        }
+        Ok(())
+    }
+
+    /// What `ps` shows.
+    pub(super) fn title(&self) {
+        title::set(&format!("appserver: master of {}", self.plan.config.name), "appserver");
+    }
+
+    /// While starting: the other workers boot once the first one serves, and the server is ready
+    /// once no worker boots any more.
+    pub(super) fn settle_start(&mut self) {
+        if self.phase != Phase::Starting {
+            return;
+        }
+        let state = |slot: &Slot| slot.incumbent.state;
+        let first_serves = self
+            .slots
+            .first()
+            .is_some_and(|slot| matches!(state(slot), WorkerState::Serving { .. }));
+        let others: Vec<SlotId> = self
+            .slots
+            .iter()
+            .skip(1)
+            .filter(|slot| state(slot) == WorkerState::Vacant)
+            .map(|slot| slot.id)
+            .collect();
+        if first_serves && !others.is_empty() {
+            others.into_iter().for_each(|slot| self.boot(slot));
+        } else if first_serves
+            && !self.slots.iter().any(|slot| matches!(state(slot), WorkerState::Booting { .. }))
+        {
+            self.phase = Phase::Running;
+            self.announce();
+        }
+    }
+
+    /// Says that the server serves, and where.
+    fn announce(&mut self) {
+        let config = &self.plan.config;
+        let file = config.file.as_ref().map_or("none".to_owned(), |file| file.display().to_string());
+        let workers = self.standing().len();
+        let text = format!(
+            "{} serves at {} with {workers} workers: pid {}, config {file}, control {}",
+            config.name,
+            self.listeners.urls().join(" "),
+            std::process::id(),
+            config.control.socket.display(),
+        );
+        tracing::info!(instance_id = self.instance_id, "{text}");
+        if config.root == Root::Welcome {
+            tracing::info!("no folder with an index.html was found: serving the welcome page");
+        }
+        let only_here = self.listeners.listeners.iter().all(|listener| match &listener.bound {
+            crate::config::ListenAddress::Tcp(address) => address.ip().is_loopback(),
+            crate::config::ListenAddress::Unix(_) => true,
+        });
+        if only_here {
+            tracing::info!("only this machine can connect: --listen 0.0.0.0:8080 opens it to others");
+        }
+        self.notice(&Notice::Ready(text));
+    }
+
+    /// The first worker cannot boot: that ends the start.
+    pub(super) fn fail_start(&mut self, slot: SlotId, reason: &str) {
+        let is_first = self.slots.first().is_some_and(|first| first.id == slot);
+        if !is_first {
+            return;
+        }
+        let text = format!("cannot start: {reason}");
+        tracing::error!("{text}");
+        self.notice(&Notice::Failed(text));
+        self.stop_now(None);
+        self.phase = Phase::Stopping { callers: Vec::new(), exit: Exit::Failed };
+    }
+
+    /// Tells the background start that waits for this server.
+    fn notice(&mut self, notice: &Notice) {
+        if let Some(pipe) = self.notify.take() {
+            let _ = notice.send(pipe); // it has gone: nobody waits
+        }
+    }
+}
+
+/// A random UUID (version 4, RFC 9562).
+fn new_instance_id() -> io::Result<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
+    Ok(id.trim().to_owned())
+}
+
+fn write_pid(path: &Path) -> Result<(), StartError> {
+    let text = format!("{}\n", std::process::id());
+    std::fs::write(path, text)
+        .map_err(|source| StartError::PidFile { path: path.to_owned(), source })
+}

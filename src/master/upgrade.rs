@@ -1,0 +1,360 @@
+//! Replacing the master's own image: same pid, same sockets, same workers until their successors
+//! serve. The new binary is tried first; when its workers cannot boot, the former image returns.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+use super::handover::{HANDOVER_VARIABLE, Handover, PreviousState};
+use super::jobs::{Job, Request};
+use super::plan::raise_file_limit;
+use super::rollout::Kind;
+use super::seed::Plan;
+use super::start::{RECEIVED, StartError};
+use super::{Desk, Master, Phase, Setup, Workload};
+use crate::config::{self, Flags, Loaded, Sources};
+use crate::control::{ClientId, ControlSocket};
+use crate::exit::Exit;
+use crate::scoreboard::Scoreboard;
+use crate::sys::wait::Ending;
+use crate::sys::{clock, env, exec, fd, fork, signal};
+
+/// What a binary says that has understood everything: this, and its version.
+const APPROVAL: &str = "appserver can take over: ";
+/// How long a binary may take to say so, in milliseconds.
+const CHECK_MS: u64 = 10_000;
+/// How much of its complaint is kept, in bytes.
+const CHECK_BYTES: u64 = 8 * 1024;
+
+/// A new binary being tried.
+#[derive(Debug)]
+pub(super) struct Check {
+    client: Option<ClientId>,
+    binary: PathBuf,
+    only_check: bool,
+    pid: Pid,
+    /// What it prints.
+    output: File,
+    /// How it ended.
+    ending: Option<Ending>,
+    /// When it has taken too long.
+    until: u64,
+}
+
+impl Check {
+    /// Notes that a child has ended, if it is this one.
+    pub(super) fn note_exit(&mut self, pid: Pid, ending: Ending) {
+        if pid == self.pid {
+            self.ending = Some(ending);
+        }
+    }
+
+    /// Ends the trial; who waited for it is returned.
+    pub(super) fn abandon(self) -> Option<ClientId> {
+        signal::send(self.pid, Signal::SIGKILL);
+        self.client
+    }
+}
+
+impl Master<'_> {
+    /// Tries the new binary: it reads the configuration and this master's state, and says whether
+    /// it could take over.
+    pub(super) fn begin_check(
+        &mut self,
+        client: Option<ClientId>,
+        binary: Option<PathBuf>,
+        only_check: bool,
+    ) {
+        let binary = binary.unwrap_or_else(|| self.setup.binary.clone());
+        tracing::info!(binary = %binary.display(), "upgrade begins: the binary is tried");
+        match self.spawn_check(&binary) {
+            Ok((pid, output)) => {
+                let until = clock::now_ms() + CHECK_MS;
+                let check =
+                    Check { client, binary, only_check, pid, output, ending: None, until };
+                self.job = Some(Job::Check(check));
+            }
+            Err(error) => self.refuse(client, &binary, &error.to_string()),
+        }
+    }
+
+    fn refuse(&mut self, client: Option<ClientId>, binary: &Path, reason: &str) {
+        let binary = binary.display();
+        let text = format!("upgrade refused, nothing has changed: {binary}: {reason}");
+        self.answer_all(client, Exit::Failed, &text, None);
+    }
+
+    fn spawn_check(&mut self, binary: &Path) -> io::Result<(Pid, File)> {
+        let state = self.hand_over(&[], binary.to_owned(), None, None);
+        let state = state.ok_or_else(|| io::Error::other("there is no state"))?.write()?;
+        let (output, input) = io::pipe()?;
+        let mut args = self.setup.args.clone();
+        args.push("--check-upgrade".into());
+        let vars = environment(state.as_raw_fd());
+        let pid = fork::fork(|| {
+            let failed = (|| -> io::Result<()> {
+                signal::reset(&[], &[])?;
+                fd::replace_standard(1, &input)?;
+                fd::replace_standard(2, &input)?;
+                fd::set_cloexec(&state, false)?;
+                exec::replace(binary, args, vars)?;
+                Ok(())
+            })();
+            if let Err(error) = failed {
+                let _ = io::Write::write_all(&mut &input, error.to_string().as_bytes());
+            }
+            1
+        })?;
+        let output = File::from(OwnedFd::from(output));
+        let flags = nix::fcntl::OFlag::O_NONBLOCK;
+        nix::fcntl::fcntl(&output, nix::fcntl::FcntlArg::F_SETFL(flags))?;
+        Ok((pid, output))
+    }
+
+    /// When a binary on trial has taken too long.
+    pub(super) fn upgrade_deadline(&self) -> Option<u64> {
+        match &self.job {
+            Some(Job::Check(check)) => Some(check.until),
+            _ => None,
+        }
+    }
+
+    pub(super) fn advance_check(&mut self, mut check: Check) {
+        let Some(ending) = check.ending else {
+            if clock::now_ms() < check.until {
+                self.job = Some(Job::Check(check));
+                return;
+            }
+            let binary = check.binary.clone();
+            let client = check.abandon();
+            self.refuse(client, &binary, "it did not answer within 10 s");
+            return;
+        };
+        let mut said = Vec::new();
+        // What is there is there: the pipe does not block, and the writer has ended.
+        let _ = (&mut check.output).take(CHECK_BYTES).read_to_end(&mut said);
+        let said = String::from_utf8_lossy(&said);
+        let approval = said.lines().find_map(|line| line.strip_prefix(APPROVAL));
+        let (Ending::Code(0), Some(version)) = (ending, approval) else {
+            let reason = match said.trim() {
+                "" => format!("it ended with {ending} and no word"),
+                said => format!("it ended with {ending}: {said}"),
+            };
+            self.refuse(check.client, &check.binary, &reason);
+            return;
+        };
+        if check.only_check {
+            let text = format!("{} ({version}) can take over", check.binary.display());
+            self.answer_all(check.client, Exit::Done, &text, None);
+            return;
+        }
+        self.execute(&check);
+    }
+
+    /// Becomes the new binary. Returns only when that fails.
+    fn execute(&mut self, check: &Check) {
+        let previous = match self.as_previous() {
+            Ok(previous) => previous,
+            Err(error) => {
+                self.refuse(check.client, &check.binary, &error.to_string());
+                return;
+            }
+        };
+        let (program, state) = previous;
+        let callers: Vec<ClientId> = check.client.into_iter().collect();
+        let handover = self.hand_over(&callers, check.binary.clone(), Some(state), None);
+        let error = self.become_image(handover, &check.binary);
+        drop(program);
+        self.refuse(check.client, &check.binary, &error.to_string());
+    }
+
+    /// This image, to return to.
+    fn as_previous(&self) -> io::Result<(File, PreviousState)> {
+        let program = File::open("/proc/self/exe")?;
+        let state = PreviousState {
+            program_fd: program.as_raw_fd(),
+            binary: self.setup.binary.clone(),
+            config: self.plan.config.to_toml(),
+            config_file: self.plan.config.file.clone(),
+        };
+        Ok((program, state))
+    }
+
+    /// Executes `program` with this master's state; on failure everything is as before.
+    fn become_image(&self, handover: Option<Handover>, program: &Path) -> io::Error {
+        let attempt = || -> io::Result<std::convert::Infallible> {
+            let handover = handover.as_ref().ok_or_else(|| io::Error::other("there is no state"))?;
+            let state = handover.write()?;
+            let mut carried = handover.descriptors();
+            carried.push(state.as_raw_fd());
+            set_inherited(&carried, true)?;
+            let args = self.setup.args.clone();
+            let failed = exec::replace(program, args, environment(state.as_raw_fd()));
+            set_inherited(&carried, false)?;
+            failed
+        };
+        match attempt() {
+            Ok(never) => match never {},
+            Err(error) => error,
+        }
+    }
+
+    /// After an upgrade whose workers cannot boot: becomes the former image again. Returns only
+    /// when that fails too.
+    pub(super) fn return_to_previous_image(&mut self, reason: &str, callers: &[ClientId]) {
+        let Some((program, previous)) = self.previous.take() else { return };
+        self.drop_successors();
+        let binary = previous.binary.clone();
+        let path = PathBuf::from(format!("/proc/self/fd/{}", program.as_raw_fd()));
+        let handover =
+            self.hand_over(callers, binary, Some(previous.clone()), Some(reason.to_owned()));
+        let error = self.become_image(handover, &path);
+        tracing::error!(%error, "cannot return to the former binary, this one goes on");
+        self.previous = Some((program, previous));
+    }
+
+    /// Ends the successors that boot: the other image would not know them.
+    fn drop_successors(&mut self) {
+        for seat in self.slots.iter_mut().filter_map(|slot| slot.successor.take()) {
+            if let Some(process) = seat.process {
+                signal::send(process.pid, Signal::SIGKILL);
+            }
+        }
+    }
+
+    /// The upgrade has succeeded: there is no way back any more.
+    pub(super) fn forget_previous_image(&mut self) {
+        self.previous = None;
+    }
+}
+
+impl<'w> Master<'w> {
+    /// Goes on where the previous image of this process stopped.
+    ///
+    /// # Errors
+    /// When its state cannot be taken over.
+    pub(crate) fn resume<W: Workload>(
+        mut setup: Setup,
+        handover: &Handover,
+        workload: &'w W,
+    ) -> Result<Self, StartError> {
+        raise_file_limit();
+        signal::ignore_pipe()?;
+        env::remove(HANDOVER_VARIABLE)?;
+        let loaded = load(&setup.sources, handover).map_err(StartError::Handover)?;
+        setup.binary.clone_from(&handover.binary);
+        let control_socket = fd::adopt(handover.control_fd)?;
+        let control = ControlSocket::adopt(control_socket, handover.control_path.clone());
+        let desk = Desk { control, signals: signal::receive(&RECEIVED)? };
+        let scoreboard =
+            Box::leak(Box::new(Scoreboard::open(fd::adopt(handover.scoreboard_fd)?)?));
+        let listeners = handover.take_listeners()?;
+        let plan = Rc::new(Plan::new(loaded, handover.generation)?);
+        let mut master =
+            Self::assemble(setup, workload, desk, Rc::clone(&plan), scoreboard, listeners);
+        master.slots = handover.take_slots(&plan)?;
+        master.instance_id.clone_from(&handover.instance_id);
+        master.image = handover.image + 1;
+        master.started = handover.started;
+        master.scaled = handover.scaled;
+        master.phase = Phase::Running;
+        master.title();
+        master.take_over_clients(handover)?;
+        Ok(master)
+    }
+
+    fn take_over_clients(&mut self, handover: &Handover) -> Result<(), StartError> {
+        let callers = handover
+            .caller_fds
+            .iter()
+            .map(|number| Ok(self.desk().control.adopt_client(fd::adopt(*number)?)))
+            .collect::<io::Result<Vec<_>>>()?;
+        for (number, what) in &handover.requests {
+            let client = match number {
+                None => None,
+                Some(number) => Some(self.desk().control.adopt_client(fd::adopt(*number)?)),
+            };
+            self.requests.push_back(Request { client, what: what.clone() });
+        }
+        let program = handover
+            .previous
+            .as_ref()
+            .map(|previous| Ok::<_, io::Error>((File::from(fd::adopt(previous.program_fd)?), previous.clone())))
+            .transpose()?;
+        match &handover.returned {
+            // Whoever was replaced meanwhile follows the plan of the image we returned from.
+            Some(reason) => self.begin_undo(reason.clone(), callers),
+            None => {
+                self.previous = program;
+                let next = Plan::new(
+                    Loaded {
+                        config: self.plan.config.clone(),
+                        app_env: self.plan.app_env.clone(),
+                    },
+                    self.plan.generation + 1,
+                )?;
+                tracing::info!("the new binary has taken over, its workers follow");
+                self.begin_rollout(Kind::Upgrade, Rc::new(next), callers);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The configuration: from its sources, or, for an image that was returned to, as it was.
+fn load(sources: &Sources, handover: &Handover) -> Result<Loaded, String> {
+    let (Some(previous), Some(_)) = (&handover.previous, &handover.returned) else {
+        return config::load(sources).map_err(|problems| problems.to_string());
+    };
+    let text = tempfile_of(&previous.config).map_err(|error| error.to_string())?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", text.as_raw_fd()));
+    let flags = Flags { config: Some(path), ..Flags::default() };
+    let sources = Sources { flags, env: sources.env.clone(), cwd: sources.cwd.clone() };
+    let mut loaded = config::load(&sources).map_err(|problems| problems.to_string())?;
+    loaded.config.file.clone_from(&previous.config_file);
+    Ok(loaded)
+}
+
+fn tempfile_of(text: &str) -> io::Result<OwnedFd> {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    let file = memfd_create("appserver-config", MFdFlags::MFD_CLOEXEC)?;
+    let mut file = File::from(file);
+    io::Write::write_all(&mut file, text.as_bytes())?;
+    Ok(file.into())
+}
+
+fn set_inherited(numbers: &[RawFd], inherited: bool) -> io::Result<()> {
+    numbers.iter().try_for_each(|number| fd::set_cloexec_of(*number, !inherited))
+}
+
+/// This process's environment, and where the state is.
+fn environment(state: RawFd) -> Vec<(OsString, OsString)> {
+    let others = std::env::vars_os().filter(|(name, _)| name != HANDOVER_VARIABLE);
+    others.chain([(HANDOVER_VARIABLE.into(), state.to_string().into())]).collect()
+}
+
+/// What `--check-upgrade` does in the new binary: reads the configuration and the state of the
+/// running master, and says whether it could take over.
+pub(crate) fn check(sources: &Sources) -> Exit {
+    let state = std::env::var(HANDOVER_VARIABLE).unwrap_or_default();
+    if let Err(reason) = Handover::read(&state) {
+        eprintln!("cannot take over from the running server: {reason}");
+        return Exit::Failed;
+    }
+    match config::load(sources) {
+        Ok(_) => {
+            println!("{APPROVAL}{}", env!("CARGO_PKG_VERSION"));
+            Exit::Done
+        }
+        Err(problems) => {
+            eprintln!("{problems}");
+            Exit::Config
+        }
+    }
+}
