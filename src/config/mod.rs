@@ -1,8 +1,44 @@
 //! Configuration: what was said (raw), and what it means ([`Config`], which cannot be wrong).
+//!
+//! [`load`] takes the layers in order: defaults, the TOML file, env files, the environment, flags.
+//! Each yields statements (a key, a value, a place); `check` turns them into a [`Config`], or
+//! names every problem at once, each with its place. The one table of keys is in `keys`: file,
+//! environment names, suggestions and `Config::to_toml` all derive from it.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+
+mod address;
+mod check;
+mod defaults;
+mod dirs;
+mod environment;
+mod expand;
+mod file;
+mod instances;
+mod key;
+mod keys;
+mod kinds;
+mod listen;
+mod load;
+mod problem;
+mod raw;
+mod show;
+mod sources;
+mod suggest;
+mod types;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use dirs::{runtime_dir, state_dir};
+pub(crate) use load::{Loaded, load};
+pub(crate) use problem::{Place, Problem, Problems};
+pub(crate) use sources::{Flags, Sources};
+pub(crate) use types::{
+    AcceptBalance, AccessLog, AppEnv, Control, Instances, Listen, ListenAddress, Log, LogFormat,
+    LogTarget, Root, Workers,
+};
 
 /// A checked configuration. Every value is in range and typed; the folder's other files are the
 /// only ones that can make one.
@@ -14,6 +50,8 @@ pub struct Config {
     pub(crate) env: AppEnv,
     /// The file this was read from, if there was one.
     pub(crate) file: Option<PathBuf>,
+    /// The files that environment variables are read from (absolute), the later one winning.
+    pub(crate) env_file: Vec<PathBuf>,
     /// Who the workers become when the master is root.
     pub(crate) user: Option<String>,
     /// Their group; the user's own when unset.
@@ -34,164 +72,4 @@ pub struct Config {
     pub(crate) log: Log,
     /// Where the master takes commands.
     pub(crate) control: Control,
-}
-
-/// `APP_ENV`, or `NODE_ENV`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum AppEnv {
-    /// `development`: the default.
-    Development,
-    /// `production`.
-    Production,
-    /// Any other word, such as `test` or `staging`.
-    Other(String),
-}
-
-/// What is served.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Root {
-    /// The files of this folder (absolute).
-    Folder(PathBuf),
-    /// The page that is compiled in.
-    Welcome,
-}
-
-/// `[workers]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Workers {
-    /// How many.
-    pub(crate) instances: Instances,
-    /// How a new connection finds its worker.
-    pub(crate) accept_balance: AcceptBalance,
-    /// How long a worker may take to say that it is ready.
-    pub(crate) listen_timeout: Duration,
-    /// How long a worker may take to finish after `TERM`.
-    pub(crate) kill_timeout: Duration,
-    /// A worker that dies sooner than this after it was ready has crashed.
-    pub(crate) min_uptime: Duration,
-    /// How many crashes within `restart_window` make a slot fail.
-    pub(crate) max_restarts: u32,
-    /// See `max_restarts`.
-    pub(crate) restart_window: Duration,
-    /// The pause before the second respawn in a row; zero turns the backoff off.
-    pub(crate) exp_backoff_restart_delay: Duration,
-    /// How old a heartbeat may be before siblings take the worker's queue over.
-    pub(crate) stall_timeout: Duration,
-    /// How old a heartbeat may be before the worker is replaced.
-    pub(crate) heartbeat_timeout: Duration,
-    /// How long an idle keep-alive connection is kept by a worker that wants to leave.
-    pub(crate) drain_idle: Duration,
-}
-
-/// How many workers were asked for; [`Instances::resolve`] says how many that is here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Instances {
-    /// `max`, `auto` or `0`: one per usable core.
-    Max,
-    /// `-N`: so many fewer than `max`, but at least one.
-    Fewer(u16),
-    /// `N`: exactly so many, whatever the machine.
-    Exact(u16),
-    /// `50%`: that part of `max`, rounded, but at least one.
-    Percent(u8),
-}
-
-/// How a new connection finds its worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AcceptBalance {
-    /// At random by the kernel, then handed to the quietest worker: the most even.
-    Even,
-    /// By a hash of the client's address and port.
-    Hash,
-    /// At random.
-    Random,
-    /// By a hash of the client's address: one client, one worker.
-    IpHash,
-    /// By the core that received the packet.
-    Cpu,
-}
-
-/// `[listen."ADDRESS"]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listen {
-    /// Where.
-    pub(crate) address: ListenAddress,
-    /// How many connections may wait to be accepted.
-    pub(crate) backlog: u32,
-    /// How long a connection may idle between two requests.
-    pub(crate) keepalive_timeout: Duration,
-    /// How long a request's head may take, counted from its first byte.
-    pub(crate) client_header_timeout: Duration,
-    /// How long a client may pause while it sends a body.
-    pub(crate) client_body_timeout: Duration,
-    /// How long a client may pause while it receives a response.
-    pub(crate) send_timeout: Duration,
-    /// The largest request body, in bytes; 0 is no limit.
-    pub(crate) client_max_body_size: u64,
-    /// The largest request head, in bytes.
-    pub(crate) max_header_size: u32,
-    /// The most header fields in a request.
-    pub(crate) max_headers: u16,
-}
-
-/// A place to listen at.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum ListenAddress {
-    /// An internet address; port 0 lets the kernel choose.
-    Tcp(SocketAddr),
-    /// A socket file (absolute).
-    Unix(PathBuf),
-}
-
-/// `[access_log]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AccessLog {
-    /// Where the lines go.
-    pub(crate) path: LogTarget,
-    /// What they look like.
-    pub(crate) format: LogFormat,
-}
-
-/// Where a log goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum LogTarget {
-    /// Nowhere.
-    Off,
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-    /// A file (absolute), appended to.
-    File(PathBuf),
-}
-
-/// The formats of morgan, and JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LogFormat {
-    /// Apache's combined format.
-    Combined,
-    /// Apache's common format.
-    Common,
-    /// Short, with the status coloured on a terminal.
-    Dev,
-    /// Shorter than common, with the response time.
-    Short,
-    /// The least.
-    Tiny,
-    /// One JSON object a line, with nginx's variable names.
-    Json,
-}
-
-/// `[log]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Log {
-    /// A level, or a filter as `RUST_LOG` takes it.
-    pub(crate) level: String,
-}
-
-/// `[control]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Control {
-    /// The control socket (absolute).
-    pub(crate) socket: PathBuf,
 }

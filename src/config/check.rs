@@ -1,0 +1,174 @@
+//! From what was said to what is meant: ranges, defaults that depend on other values, and the
+//! facts of this machine.
+
+use super::Config;
+use super::address::check_socket_path;
+use super::dirs::runtime_dir;
+use super::environment::Environment;
+use super::key::{Origin, Statement};
+use super::listen;
+use super::problem::{Place, Problem};
+use super::raw::Raw;
+use super::sources::Sources;
+use super::types::{Instances, Root};
+use crate::sys::user;
+
+/// The folders that are served when none is named, if they hold an index.html.
+const DEFAULT_ROOTS: [&str; 2] = ["public", "static"];
+
+/// The checked form. It means something only when no problem was added.
+pub(super) fn check(
+    raw: &Raw,
+    env: &Environment,
+    sources: &Sources,
+    problems: &mut Vec<Problem>,
+) -> Config {
+    let mut config = Config::unsaid(&sources.cwd, env.app_env(problems));
+    let said = Winners::of(&raw.keys, &config, problems);
+    said.apply(&mut config, problems);
+    let mut check = Check {
+        config,
+        said,
+        env,
+        sources,
+        problems,
+    };
+    check.instances();
+    check.root();
+    check.control_socket();
+    check.identity();
+    check.heartbeats();
+    let mut config = check.config;
+    config.listen = listen::check(raw, env, problems);
+    config
+}
+
+/// What was said last and well for each key.
+pub(super) struct Winners<'a, T: 'static>(Vec<&'a Statement<T>>);
+
+impl<'a, T: Clone> Winners<'a, T> {
+    /// Reads every statement, also those that a higher layer overrules: a mistake is a mistake.
+    pub(super) fn of(
+        statements: &'a [Statement<T>],
+        unsaid: &T,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let mut scratch = unsaid.clone();
+        let mut last: Vec<&Statement<T>> = Vec::new();
+        for statement in statements {
+            if !statement.is_default() {
+                problems.extend(statement.apply(&mut scratch).err());
+            }
+            last.retain(|earlier| !std::ptr::eq(earlier.key, statement.key));
+            last.push(statement);
+        }
+        last.retain(|statement| !statement.is_default());
+        Self(last)
+    }
+
+    /// Sets them in `target`.
+    pub(super) fn apply(&self, target: &mut T, problems: &mut Vec<Problem>) {
+        problems.extend(
+            self.0
+                .iter()
+                .filter_map(|statement| statement.apply(target).err()),
+        );
+    }
+
+    /// Who said a key.
+    fn origin(&self, section: &str, name: &str) -> Option<&'a Origin> {
+        let found = self
+            .0
+            .iter()
+            .find(|statement| statement.key.is_named(section, name));
+        found.map(|statement| &statement.origin)
+    }
+}
+
+/// The checks that look further than one value.
+struct Check<'a> {
+    config: Config,
+    said: Winners<'a, Config>,
+    env: &'a Environment,
+    sources: &'a Sources,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Check<'_> {
+    /// `WEB_CONCURRENCY` is a default: anything that names our own key is above it.
+    fn instances(&mut self) {
+        const VARIABLE: &str = "WEB_CONCURRENCY";
+        let Some(text) = self.env.get_filled(VARIABLE) else {
+            return;
+        };
+        if self.said.origin("workers", "instances").is_some() {
+            return;
+        }
+        match Instances::parse(text) {
+            Ok(instances) => self.config.workers.instances = instances,
+            Err(what) => self.problems.push(self.env.problem(VARIABLE, what)),
+        }
+    }
+
+    fn root(&mut self) {
+        let Some(origin) = self.said.origin("", "root") else {
+            let folders = DEFAULT_ROOTS.map(|folder| self.sources.cwd.join(folder));
+            let found = folders
+                .into_iter()
+                .find(|folder| folder.join("index.html").is_file());
+            self.config.root = found.map_or(Root::Welcome, Root::Folder);
+            return;
+        };
+        if let Root::Folder(folder) = &self.config.root
+            && !folder.is_dir()
+        {
+            let what = format!("{} is not a folder", folder.display());
+            self.problems.push(origin.problem(what));
+        }
+    }
+
+    fn control_socket(&mut self) {
+        let origin = self.said.origin("control", "socket");
+        if origin.is_none() {
+            let file = format!("{}.sock", self.config.name);
+            self.config.control.socket = runtime_dir(&self.sources.env).join(file);
+        }
+        if let Err(what) = check_socket_path(&self.config.control.socket) {
+            let default = || Place::Default("control.socket".to_owned());
+            let place = origin.map_or_else(default, |origin| origin.place.clone());
+            self.problems.push(Problem::new(place, what));
+        }
+    }
+
+    /// Only root can become somebody else; for anybody else the names need not exist here, so
+    /// that a configuration can be checked on another machine.
+    fn identity(&mut self) {
+        let group_origin = self.said.origin("", "group");
+        let (user, group) = (self.config.user.as_deref(), self.config.group.as_deref());
+        match (user, self.said.origin("", "user")) {
+            (Some(name), Some(origin)) if user::is_root() => {
+                let found = user::find(name, group);
+                self.problems
+                    .extend(found.err().map(|what| origin.problem(what)));
+            }
+            (None, _) => {
+                let lonely = group_origin.map(|origin| origin.problem("`group` needs a `user`"));
+                self.problems.extend(lonely);
+            }
+            _ => {}
+        }
+    }
+
+    fn heartbeats(&mut self) {
+        let workers = &self.config.workers;
+        let origin = ["heartbeat_timeout", "stall_timeout"]
+            .into_iter()
+            .find_map(|name| self.said.origin("workers", name));
+        if let Some(origin) = origin
+            && workers.heartbeat_timeout <= workers.stall_timeout
+        {
+            let what = "`heartbeat_timeout` must be longer than `stall_timeout`";
+            self.problems.push(origin.problem(what));
+        }
+    }
+}

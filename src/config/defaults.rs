@@ -1,0 +1,97 @@
+//! The defaults. Their reasons stand beside them in `config/appserver.toml`, for operators.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Config;
+use super::dirs::{absolute, default_name};
+use super::types::{
+    AcceptBalance, AccessLog, AppEnv, Control, Instances, Listen, ListenAddress, Log, LogFormat,
+    LogTarget, Root, Workers,
+};
+
+/// The port of the default address, unless `PORT` says another.
+pub(super) const PORT: u16 = 8080;
+
+/// The files of environment variables, as they would be written.
+pub(super) const ENV_FILES: [&str; 2] = [".env", ".env.${APP_ENV}"];
+
+impl Config {
+    /// A configuration in which nobody said anything. What depends on other values is for
+    /// [`check`](super::check) to fill in: `listen`, `root`, `control.socket`.
+    pub(super) fn unsaid(cwd: &Path, env: AppEnv) -> Self {
+        Self {
+            name: default_name(cwd),
+            file: None,
+            env_file: env_files(cwd, &env),
+            user: None,
+            group: None,
+            pid_file: None,
+            max_connections: 16_384,
+            root: Root::Welcome,
+            workers: Workers::default(),
+            listen: Vec::new(),
+            access_log: AccessLog {
+                path: LogTarget::Stdout,
+                format: access_log_format(&env),
+            },
+            log: Log {
+                level: "info".to_owned(),
+            },
+            control: Control {
+                socket: PathBuf::new(),
+            },
+            env,
+        }
+    }
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self {
+            instances: Instances::Max,
+            accept_balance: AcceptBalance::Even,
+            listen_timeout: Duration::from_secs(10),
+            kill_timeout: Duration::from_secs(30),
+            min_uptime: Duration::from_secs(1),
+            max_restarts: 16,
+            restart_window: Duration::from_secs(60),
+            exp_backoff_restart_delay: Duration::from_millis(100),
+            stall_timeout: Duration::from_millis(500),
+            heartbeat_timeout: Duration::from_secs(30),
+            drain_idle: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Listen {
+    /// An address with the default limits.
+    pub(crate) fn at(address: ListenAddress) -> Self {
+        Self {
+            address,
+            backlog: 4_096,
+            keepalive_timeout: Duration::from_secs(75),
+            client_header_timeout: Duration::from_secs(10),
+            client_body_timeout: Duration::from_secs(60),
+            send_timeout: Duration::from_secs(60),
+            client_max_body_size: 1 << 20,
+            max_header_size: 16 << 10,
+            max_headers: 100,
+        }
+    }
+}
+
+fn env_files(cwd: &Path, env: &AppEnv) -> Vec<PathBuf> {
+    ENV_FILES
+        .iter()
+        .map(|file| absolute(cwd, file.replace("${APP_ENV}", env.as_str()).as_ref()))
+        .collect()
+}
+
+/// Machines read the log in production, people elsewhere.
+fn access_log_format(env: &AppEnv) -> LogFormat {
+    match env {
+        AppEnv::Production => LogFormat::Combined,
+        AppEnv::Development | AppEnv::Other(_) => LogFormat::Dev,
+    }
+}

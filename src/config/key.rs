@@ -1,0 +1,169 @@
+//! One key of the configuration: its names, its range, how it is read and written.
+
+use std::path::{Path, PathBuf};
+
+use super::problem::{Place, Problem};
+
+/// A value as it was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Said {
+    /// A text of a file.
+    Text(String),
+    /// An integer of a file.
+    Integer(i64),
+    /// A list of texts of a file.
+    List(Vec<String>),
+    /// Something else of a file, such as "a boolean"; no key takes it.
+    Other(&'static str),
+    /// A word from outside a file, where everything is text: the key decides what it is.
+    Word(String),
+}
+
+impl Said {
+    /// The text, whether it came from a file or not.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::Word(text) => Some(text),
+            Self::Integer(_) | Self::List(_) | Self::Other(_) => None,
+        }
+    }
+
+    /// An empty text, which asks for the default where the default is not a plain value.
+    pub(super) fn is_blank(&self) -> bool {
+        self.text().is_some_and(|text| text.trim().is_empty())
+    }
+
+    /// "expected this, found that".
+    pub(super) fn not(&self, expected: &str) -> String {
+        let found = match self {
+            Self::Text(_) | Self::Word(_) => "a text",
+            Self::Integer(_) => "an integer",
+            Self::List(_) => "a list",
+            Self::Other(what) => what,
+        };
+        format!("expected {expected}, found {found}")
+    }
+}
+
+/// Where something was said, and where its relative paths start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// For the operator.
+    pub(super) place: Place,
+    /// The file's folder, or the working folder; absolute.
+    pub(super) base: PathBuf,
+}
+
+impl Origin {
+    /// A problem here.
+    pub(super) fn problem(&self, what: impl Into<String>) -> Problem {
+        Problem::new(self.place.clone(), what)
+    }
+}
+
+/// One assignment: a key of `T`, and what was said for it.
+#[derive(Debug, Clone)]
+pub(super) struct Statement<T: 'static> {
+    /// Its key.
+    pub(super) key: &'static Key<T>,
+    /// Its value.
+    pub(super) said: Said,
+    /// Where.
+    pub(super) origin: Origin,
+}
+
+impl<T> Statement<T> {
+    /// Sets the key in `target`.
+    pub(super) fn apply(&self, target: &mut T) -> Result<(), Problem> {
+        let limits = Limits {
+            base: &self.origin.base,
+            least: self.key.least,
+            most: self.key.most,
+        };
+        (self.key.set)(target, &self.said, &limits).map_err(|what| self.origin.problem(what))
+    }
+
+    /// Whether it only asks for the key's default.
+    pub(super) fn is_default(&self) -> bool {
+        self.key.depends && self.said.is_blank()
+    }
+}
+
+/// What a value is checked against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits<'a> {
+    /// Where a relative path starts.
+    pub(super) base: &'a Path,
+    /// The smallest number: of things, bytes or milliseconds.
+    pub(super) least: u64,
+    /// The largest.
+    pub(super) most: u64,
+}
+
+/// A row of the table: one key of `T` (a whole configuration, or one listen address).
+#[derive(Debug)]
+pub(super) struct Key<T> {
+    /// The table it stands in; empty at the top level.
+    pub(super) section: &'static str,
+    /// Its name there.
+    pub(super) name: &'static str,
+    /// Another name, which people know from elsewhere.
+    pub(super) alias: Option<&'static str>,
+    /// Whether the default depends on the machine or on other keys; an empty text asks for it.
+    pub(super) depends: bool,
+    /// Whether the value must not be shown.
+    pub(super) secret: bool,
+    /// See [`Limits`].
+    pub(super) least: u64,
+    /// See [`Limits`].
+    pub(super) most: u64,
+    /// Reads the value into its field.
+    pub(super) set: fn(&mut T, &Said, &Limits<'_>) -> Result<(), String>,
+    /// Writes the field as a value of TOML.
+    pub(super) show: fn(&T) -> String,
+}
+
+impl<T> Key<T> {
+    /// Adds another name.
+    pub(super) const fn alias(mut self, alias: &'static str) -> Self {
+        self.alias = Some(alias);
+        self
+    }
+
+    /// Marks a default that is not a plain value.
+    pub(super) const fn depends(mut self) -> Self {
+        self.depends = true;
+        self
+    }
+
+    /// Whether it is called so.
+    pub(super) fn is_named(&self, section: &str, name: &str) -> bool {
+        self.section == section && self.names().any(|own| own == name)
+    }
+
+    /// Its names in its section.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.name).chain(self.alias)
+    }
+
+    /// As it is written in a sentence: `workers.instances`.
+    pub(super) fn path(&self) -> String {
+        match self.section {
+            "" => self.name.to_owned(),
+            "listen" => format!("listen.\"ADDRESS\".{}", self.name),
+            section => format!("{section}.{}", self.name),
+        }
+    }
+
+    /// What it is called in the environment: `APPSERVER_WORKERS__INSTANCES`, and its alias.
+    pub(super) fn variables(&self) -> impl Iterator<Item = String> {
+        let separator = if self.section.is_empty() { "" } else { "__" };
+        self.names()
+            .map(move |name| format!("APPSERVER_{}{separator}{name}", self.section).to_uppercase())
+    }
+
+    /// Whether the environment calls it so.
+    pub(super) fn is_variable(&self, name: &str) -> bool {
+        self.variables().any(|own| own == name)
+    }
+}

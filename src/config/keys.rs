@@ -1,0 +1,103 @@
+//! The one table of keys. File, environment, suggestions, `to_toml` and the test of the sample
+//! file derive from it: a new key is one row here, one field, one default, one line in the sample.
+
+use super::Config;
+use super::key::Key;
+use super::kinds::{
+    Account, Count, File, Filter, Kind, Name, OneOf, Size, Span, Target, Workforce,
+};
+use super::types::Listen;
+
+/// Milliseconds.
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// Heartbeats come every 100 ms: a limit under two of them would call every worker stalled.
+const TWO_HEARTBEATS: u64 = 200;
+
+/// The section of the keys of a listen address.
+pub(super) const LISTEN: &str = "listen";
+
+/// A row. Without a range there is no number in the value.
+macro_rules! key {
+    (@ $of:ty, $section:expr, $name:ident, $kind:ty, $range:expr, |$target:ident| $field:expr) => {{
+        let range: (u64, u64) = $range;
+        Key {
+            section: $section,
+            name: stringify!($name),
+            alias: None,
+            depends: false,
+            secret: false,
+            least: range.0,
+            most: range.1,
+            set: |$target: &mut $of, said, limits| {
+                $field = <$kind as Kind<_>>::read(said, limits)?;
+                Ok(())
+            },
+            show: |$target: &$of| <$kind as Kind<_>>::show(&$field),
+        }
+    }};
+    (listen[$name:ident]: $kind:ty, $least:expr, $most:expr) => {
+        key!(@ Listen, LISTEN, $name, $kind, ($least, $most), |listen| listen.$name)
+    };
+    ($name:ident: $kind:ty $(, $least:expr, $most:expr)?) => {
+        key!(@ Config, "", $name, $kind, (0 $(+ $least)?, 0 $(+ $most)?), |config| config.$name)
+    };
+    ($section:ident.$name:ident: $kind:ty $(, $least:expr, $most:expr)?) => {
+        key!(@ Config, stringify!($section), $name, $kind, (0 $(+ $least)?, 0 $(+ $most)?),
+            |config| config.$section.$name)
+    };
+}
+
+/// The keys of the whole server, sections together.
+pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
+    key!(name: Name).depends(),
+    key!(env_file: File).depends(),
+    key!(user: Account).depends(),
+    key!(group: Account).depends(),
+    key!(pid_file: File).depends(),
+    key!(max_connections: Count, 1, 1 << 20),
+    key!(root: File).depends(),
+    key!(workers.instances: Workforce).alias("worker_processes"),
+    key!(workers.accept_balance: OneOf),
+    key!(workers.listen_timeout: Span, 1, DAY),
+    key!(workers.kill_timeout: Span, 1, DAY),
+    key!(workers.min_uptime: Span, 0, DAY),
+    key!(workers.max_restarts: Count, 1, 10_000),
+    key!(workers.restart_window: Span, 1, DAY),
+    // The backoff grows up to 15 s.
+    key!(workers.exp_backoff_restart_delay: Span, 0, 15 * SECOND),
+    key!(workers.stall_timeout: Span, TWO_HEARTBEATS, MINUTE),
+    key!(workers.heartbeat_timeout: Span, TWO_HEARTBEATS, DAY),
+    key!(workers.drain_idle: Span, 0, HOUR),
+    key!(access_log.path: Target),
+    key!(access_log.format: OneOf).depends(),
+    key!(log.level: Filter),
+    key!(control.socket: File).depends(),
+];
+
+/// The keys of one listen address.
+pub(super) static LISTEN_KEYS: &[Key<Listen>] = &[
+    key!(listen[backlog]: Count, 1, 65_535),
+    key!(listen[keepalive_timeout]: Span, 1, DAY),
+    key!(listen[client_header_timeout]: Span, 1, DAY),
+    key!(listen[client_body_timeout]: Span, 1, DAY),
+    key!(listen[send_timeout]: Span, 1, DAY),
+    // What TOML's integers can hold.
+    key!(listen[client_max_body_size]: Size, 0, i64::MAX.unsigned_abs()),
+    key!(listen[max_header_size]: Size, 1 << 10, 1 << 20),
+    key!(listen[max_headers]: Count, 1, 4_096),
+];
+
+/// The sections of the file, `listen` among them, in the order of the table.
+pub(super) fn sections() -> Vec<&'static str> {
+    let mut sections = vec![LISTEN];
+    for key in CONFIG_KEYS {
+        if !key.section.is_empty() && !sections.contains(&key.section) {
+            sections.push(key.section);
+        }
+    }
+    sections
+}

@@ -1,0 +1,127 @@
+//! The raw form: what every layer said, in order, not yet believed.
+
+use std::path::Path;
+
+use super::Config;
+use super::environment::Environment;
+use super::expand::expand;
+use super::key::{Key, Origin, Said, Statement};
+use super::keys::CONFIG_KEYS;
+use super::problem::{Place, Problem};
+use super::sources::Flags;
+use super::types::Listen;
+
+/// What was said, the lowest layer first.
+#[derive(Debug, Default)]
+pub(super) struct Raw {
+    /// About the whole server.
+    pub(super) keys: Vec<Statement<Config>>,
+    /// The addresses of the file, with the keys of their tables.
+    pub(super) addresses: Vec<Address>,
+    /// The addresses that stand in for those of the file; their tables in the file still count.
+    pub(super) chosen: Option<Vec<Address>>,
+    /// About every address.
+    pub(super) every_address: Vec<Statement<Listen>>,
+}
+
+/// An address, and what was said about it.
+#[derive(Debug)]
+pub(super) struct Address {
+    /// As it was written.
+    pub(super) text: String,
+    /// Where.
+    pub(super) origin: Origin,
+    /// Its table.
+    pub(super) keys: Vec<Statement<Listen>>,
+}
+
+impl Raw {
+    /// What was said last for a key of the whole server.
+    pub(super) fn last(&self, section: &str, name: &str) -> Option<&Statement<Config>> {
+        self.keys
+            .iter()
+            .rev()
+            .find(|statement| statement.key.is_named(section, name))
+    }
+
+    /// Fills in every `${NAME}`; for the file's layer, before the others are added.
+    pub(super) fn expand(&mut self, env: &Environment, problems: &mut Vec<Problem>) {
+        for statement in &mut self.keys {
+            expand_said(&mut statement.said, &statement.origin, env, problems);
+        }
+        for address in &mut self.addresses {
+            expand_text(&mut address.text, &address.origin, env, problems);
+            for statement in &mut address.keys {
+                expand_said(&mut statement.said, &statement.origin, env, problems);
+            }
+        }
+    }
+
+    /// Adds the command line, the highest layer.
+    pub(super) fn add_flags(&mut self, flags: &Flags, cwd: &Path) {
+        let path = |path: &Option<std::path::PathBuf>| {
+            path.as_ref()
+                .map(|path| path.to_string_lossy().into_owned())
+        };
+        let said = [
+            ("--workers", "workers", "instances", flags.workers.clone()),
+            ("--name", "", "name", flags.name.clone()),
+            ("--root", "", "root", path(&flags.root)),
+            ("--pid-file", "", "pid_file", path(&flags.pid_file)),
+            ("--control", "control", "socket", path(&flags.control)),
+        ];
+        for (flag, section, name, value) in said {
+            let key = config_key(section, name);
+            self.keys
+                .extend(key.zip(value).map(|(key, value)| Statement {
+                    key,
+                    said: Said::Word(value),
+                    origin: flag_origin(flag, cwd),
+                }));
+        }
+        if !flags.listen.is_empty() {
+            self.choose(flags.listen.clone(), &flag_origin("--listen", cwd));
+        }
+    }
+
+    /// Lets `texts` stand in for the addresses of lower layers.
+    pub(super) fn choose(&mut self, texts: Vec<String>, origin: &Origin) {
+        let address = |text| Address {
+            text,
+            origin: origin.clone(),
+            keys: Vec::new(),
+        };
+        self.chosen = Some(texts.into_iter().map(address).collect());
+    }
+}
+
+/// The key of the whole server that is called so.
+pub(super) fn config_key(section: &str, name: &str) -> Option<&'static Key<Config>> {
+    CONFIG_KEYS.iter().find(|key| key.is_named(section, name))
+}
+
+fn flag_origin(flag: &str, cwd: &Path) -> Origin {
+    Origin {
+        place: Place::Flag(flag.to_owned()),
+        base: cwd.to_owned(),
+    }
+}
+
+fn expand_said(said: &mut Said, origin: &Origin, env: &Environment, problems: &mut Vec<Problem>) {
+    match said {
+        Said::Text(text) => expand_text(text, origin, env, problems),
+        Said::List(texts) => {
+            for text in texts {
+                expand_text(text, origin, env, problems);
+            }
+        }
+        Said::Integer(_) | Said::Other(_) | Said::Word(_) => {}
+    }
+}
+
+fn expand_text(text: &mut String, origin: &Origin, env: &Environment, problems: &mut Vec<Problem>) {
+    match expand(text, |name| env.get(name)) {
+        Ok(expanded) => *text = expanded,
+        Err(what) => problems.push(origin.problem(what)),
+    }
+}

@@ -1,0 +1,1 @@
+//! The whole: layers, problems, the sample file.

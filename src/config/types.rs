@@ -1,0 +1,194 @@
+//! The types of a checked configuration: every value is in range and typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Config;
+
+/// `APP_ENV`, or `NODE_ENV`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AppEnv {
+    /// `development`: the default.
+    Development,
+    /// `production`.
+    Production,
+    /// Any other word, such as `test` or `staging`.
+    Other(String),
+}
+
+impl AppEnv {
+    /// The environment called `word`.
+    pub(super) fn from_word(word: &str) -> Self {
+        match word {
+            "development" => Self::Development,
+            "production" => Self::Production,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// Its word.
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Development => "development",
+            Self::Production => "production",
+            Self::Other(other) => other,
+        }
+    }
+}
+
+impl Config {
+    /// Whether this serves real visitors.
+    pub(crate) fn is_production(&self) -> bool {
+        self.env == AppEnv::Production
+    }
+}
+
+/// What is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Root {
+    /// The files of this folder (absolute).
+    Folder(PathBuf),
+    /// The page that is compiled in.
+    Welcome,
+}
+
+/// `[workers]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Workers {
+    /// How many.
+    pub(crate) instances: Instances,
+    /// How a new connection finds its worker.
+    pub(crate) accept_balance: AcceptBalance,
+    /// How long a worker may take to say that it is ready.
+    pub(crate) listen_timeout: Duration,
+    /// How long a worker may take to finish after `TERM`.
+    pub(crate) kill_timeout: Duration,
+    /// A worker that dies sooner than this after it was ready has crashed.
+    pub(crate) min_uptime: Duration,
+    /// How many crashes within `restart_window` make a slot fail.
+    pub(crate) max_restarts: u32,
+    /// See `max_restarts`.
+    pub(crate) restart_window: Duration,
+    /// The pause before the second respawn in a row; zero turns the backoff off.
+    pub(crate) exp_backoff_restart_delay: Duration,
+    /// How old a heartbeat may be before siblings take the worker's queue over.
+    pub(crate) stall_timeout: Duration,
+    /// How old a heartbeat may be before the worker is replaced.
+    pub(crate) heartbeat_timeout: Duration,
+    /// How long an idle keep-alive connection is kept by a worker that wants to leave.
+    pub(crate) drain_idle: Duration,
+}
+
+/// How many workers were asked for; [`Instances::resolve`] says how many that is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Instances {
+    /// `max`, `auto` or `0`: one per usable core.
+    Max,
+    /// `-N`: so many fewer than `max`, but at least one.
+    Fewer(u16),
+    /// `N`: exactly so many, whatever the machine.
+    Exact(u16),
+    /// `50%`: that part of `max`, rounded, but at least one.
+    Percent(u8),
+}
+
+/// How a new connection finds its worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AcceptBalance {
+    /// At random by the kernel, then handed to the quietest worker: the most even.
+    Even,
+    /// By a hash of the client's address and port.
+    Hash,
+    /// At random.
+    Random,
+    /// By a hash of the client's address: one client, one worker.
+    IpHash,
+    /// By the core that received the packet.
+    Cpu,
+}
+
+/// `[listen."ADDRESS"]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listen {
+    /// Where.
+    pub(crate) address: ListenAddress,
+    /// How many connections may wait to be accepted.
+    pub(crate) backlog: u32,
+    /// How long a connection may idle between two requests.
+    pub(crate) keepalive_timeout: Duration,
+    /// How long a request's head may take, counted from its first byte.
+    pub(crate) client_header_timeout: Duration,
+    /// How long a client may pause while it sends a body.
+    pub(crate) client_body_timeout: Duration,
+    /// How long a client may pause while it receives a response.
+    pub(crate) send_timeout: Duration,
+    /// The largest request body, in bytes; 0 is no limit.
+    pub(crate) client_max_body_size: u64,
+    /// The largest request head, in bytes.
+    pub(crate) max_header_size: u32,
+    /// The most header fields in a request.
+    pub(crate) max_headers: u16,
+}
+
+/// A place to listen at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum ListenAddress {
+    /// An internet address; port 0 lets the kernel choose.
+    Tcp(SocketAddr),
+    /// A socket file (absolute).
+    Unix(PathBuf),
+}
+
+/// `[access_log]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AccessLog {
+    /// Where the lines go.
+    pub(crate) path: LogTarget,
+    /// What they look like.
+    pub(crate) format: LogFormat,
+}
+
+/// Where a log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LogTarget {
+    /// Nowhere.
+    Off,
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// A file (absolute), appended to.
+    File(PathBuf),
+}
+
+/// The formats of morgan, and JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// Apache's combined format.
+    Combined,
+    /// Apache's common format.
+    Common,
+    /// Short, with the status coloured on a terminal.
+    Dev,
+    /// Shorter than common, with the response time.
+    Short,
+    /// The least.
+    Tiny,
+    /// One JSON object a line, with nginx's variable names.
+    Json,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Log {
+    /// A level, or a filter as `RUST_LOG` takes it.
+    pub(crate) level: String,
+}
+
+/// `[control]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Control {
+    /// The control socket (absolute).
+    pub(crate) socket: PathBuf,
+}
