@@ -1,0 +1,13 @@
+//! The access log: one line per request, in the formats of morgan and as JSON, and the counters
+//! that go with it.
+
+mod buffer;
+mod date;
+mod entry;
+mod escape;
+mod layer;
+mod record;
+
+pub(crate) use buffer::LogBuffer;
+pub(crate) use entry::Logged;
+pub(crate) use layer::AccessLog;

@@ -1,0 +1,201 @@
+//! The one type of response body, so that any layer can be left out without a cost.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+
+/// An error of any type, as services and bodies report it.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A response body: nothing, bytes that are all there, or a stream of frames.
+///
+/// The first two cost no allocation. A stream is boxed once.
+///
+/// ```
+/// use appserver::Body;
+/// use http_body::Body as _;
+///
+/// assert!(Body::empty().is_end_stream());
+/// assert_eq!(Body::from("hello").size_hint().exact(), Some(5));
+/// ```
+#[derive(Default)]
+pub struct Body {
+    kind: Kind,
+}
+
+/// What a body is made of.
+#[derive(Default)]
+enum Kind {
+    /// Nothing, or nothing any more.
+    #[default]
+    Empty,
+    /// Bytes not yet sent; never an empty slice.
+    Whole(Bytes),
+    /// Whatever produces frames.
+    Stream(UnsyncBoxBody<Bytes, BoxError>),
+}
+
+impl Body {
+    /// A body without content.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self { kind: Kind::Empty }
+    }
+
+    /// A body that produces its frames as it is sent. A [`Body`] is returned as it is.
+    pub fn new<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let mut body = Some(body);
+        if let Some(same) = (&mut body as &mut dyn Any).downcast_mut::<Option<Self>>() {
+            return same.take().unwrap_or_default();
+        }
+        body.map_or_else(Self::empty, |body| Self {
+            kind: Kind::Stream(body.map_err(Into::into).boxed_unsync()),
+        })
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let kind = &mut self.get_mut().kind;
+        match kind {
+            Kind::Empty => Poll::Ready(None),
+            Kind::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *kind = Kind::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Kind::Stream(stream) => Pin::new(stream).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Empty => true,
+            Kind::Whole(_) => false,
+            Kind::Stream(stream) => stream.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Stream(stream) => stream.size_hint(),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Empty => f.write_str("Body(empty)"),
+            Kind::Whole(bytes) => write!(f, "Body({} bytes)", bytes.len()),
+            Kind::Stream(_) => f.write_str("Body(stream)"),
+        }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        let kind = if bytes.is_empty() {
+            Kind::Empty
+        } else {
+            Kind::Whole(bytes)
+        };
+        Self { kind }
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http_body::Body as _;
+    use http_body_util::{BodyExt, Full, StreamBody};
+
+    use super::*;
+
+    fn read(body: Body) -> Bytes {
+        let collected = futures_util::FutureExt::now_or_never(body.collect());
+        collected.expect("never waits").unwrap().to_bytes()
+    }
+
+    #[test]
+    fn a_body_says_exactly_how_long_it_is() {
+        for (body, text) in [
+            (Body::empty(), ""),
+            (Body::from(""), ""),
+            (Body::from("static"), "static"),
+            (Body::from(String::from("string")), "string"),
+            (Body::from(b"vector".to_vec()), "vector"),
+            (Body::new(Full::from("boxed")), "boxed"),
+        ] {
+            assert_eq!(body.size_hint().exact(), Some(text.len() as u64));
+            assert_eq!(body.is_end_stream(), text.is_empty());
+            assert_eq!(read(body), text);
+        }
+    }
+
+    #[test]
+    fn whole_bytes_are_one_frame_and_then_the_end() {
+        let mut body = Body::from("once");
+        let first = futures_util::FutureExt::now_or_never(body.frame()).flatten();
+        assert_eq!(first.unwrap().unwrap().into_data().unwrap(), "once");
+        assert!(body.is_end_stream());
+        assert_eq!(body.size_hint().exact(), Some(0));
+    }
+
+    #[test]
+    fn a_body_is_not_boxed_twice() {
+        let body = Body::new(Body::new(Body::from("inner")));
+        assert!(matches!(body.kind, Kind::Whole(_)));
+    }
+
+    #[test]
+    fn a_stream_of_unknown_length_says_so() {
+        let frames = [Ok::<_, Infallible>(Frame::data(Bytes::from("a")))];
+        let body = Body::new(StreamBody::new(futures_util::stream::iter(frames)));
+        assert_eq!(body.size_hint().exact(), None);
+        assert_eq!(read(body), "a");
+    }
+
+    #[test]
+    fn bodies_can_be_sent_to_other_threads() {
+        fn is_send<T: Send>() {}
+        is_send::<Body>();
+    }
+}

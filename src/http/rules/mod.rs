@@ -1,0 +1,92 @@
+//! Layer: is this request HTTP that may be answered at all?
+//!
+//! hyper has refused what it cannot parse before: a head that is not HTTP/1, a
+//! `Transfer-Encoding` that does not end in `chunked` or comes with HTTP/1.0, lengths that
+//! differ. A request with both `Transfer-Encoding` and `Content-Length` it answers by the former
+//! alone, hides the latter and closes the connection after the response, which RFC 9112, 6.1
+//! allows. What it leaves open is the host and the form of the target.
+
+mod host;
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+
+use http::header::{CONNECTION, HOST, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Version};
+use hyper::service::Service;
+
+use super::page::{method_not_allowed, page};
+use super::{Body, Decided, RequestBody, Serve, refuse};
+
+/// The methods that a site may know; those it does not are its own to refuse.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// Answers 400 to a request without a clear host or target, 405 to `TRACE` and `CONNECT`, and
+/// closes the connection: who sends such a request may mean something else by the next bytes.
+#[derive(Debug)]
+pub(crate) struct Rules<S> {
+    inner: S,
+}
+
+impl<S> Rules<S> {
+    pub(crate) fn new(inner: S) -> Self {
+        Self { inner }
+    }
+}
+
+impl<S: Serve> Service<Request<RequestBody>> for Rules<S> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Decided<S::Future>;
+
+    fn call(&self, mut request: Request<RequestBody>) -> Self::Future {
+        match check(&mut request) {
+            Ok(()) => Decided::Right(self.inner.call(request)),
+            Err(mut response) => {
+                response
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
+                refuse(*response)
+            }
+        }
+    }
+}
+
+/// The rules in order; on success the `Host` field is the one truth about the host.
+fn check<B>(request: &mut Request<B>) -> Result<(), Box<Response<Body>>> {
+    if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
+        return Err(Box::new(method_not_allowed(METHODS)));
+    }
+    if !has_one_good_host(request) || !adopt_target(request) {
+        return Err(Box::new(page(StatusCode::BAD_REQUEST)));
+    }
+    Ok(())
+}
+
+/// RFC 9112, 3.2: one valid `Host`; none only in HTTP/1.0.
+fn has_one_good_host<B>(request: &Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() < Version::HTTP_11,
+        (Some(host), None) => host::is_valid(host.as_bytes()),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// The four forms of a target (RFC 9112, 3.2): a path, or `*` with `OPTIONS`, or an absolute URL,
+/// whose host then replaces the `Host` field. An authority alone is for `CONNECT`.
+fn adopt_target<B>(request: &mut Request<B>) -> bool {
+    let uri = request.uri();
+    let Some(scheme) = uri.scheme_str() else {
+        let asterisk_is_fine = uri.path() != "*" || *request.method() == Method::OPTIONS;
+        return uri.authority().is_none() && asterisk_is_fine;
+    };
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    if !matches!(scheme, "http" | "https") || !host::is_valid(authority.as_bytes()) {
+        return false;
+    }
+    let host = HeaderValue::from_str(authority);
+    host.map(|host| request.headers_mut().insert(HOST, host))
+        .is_ok()
+}

@@ -1,0 +1,2 @@
+//! A worker: one process, one thread, one runtime.
+mod stack;

@@ -1,0 +1,104 @@
+//! The way of a request through a worker: every layer, in order, with its reason. The order is
+//! written nowhere else.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use http::header::EXPECT;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::Service;
+
+use crate::http::{
+    AccessLog, BodyLimit, BodyWatch, Closing, Contain, LogBuffer, Logged, PeerAddr, RequestBody,
+    Rules, Site,
+};
+use crate::scoreboard::Row;
+
+/// The layers around a site, outermost first.
+type Layers<A> = AccessLog<Closing<Rules<BodyLimit<Contain<A>>>>>;
+
+/// What the layers of a worker share with the rest of it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The worker's line of the scoreboard.
+    pub(crate) row: Row<'static>,
+    /// The access log, if there is one.
+    pub(crate) log: Option<Rc<LogBuffer>>,
+    /// True from the moment the worker begins to leave.
+    pub(crate) draining: Rc<Cell<bool>>,
+}
+
+/// A worker's stack. One per worker; its connections share it.
+#[derive(Debug)]
+pub(crate) struct Stack<A> {
+    layers: Layers<A>,
+}
+
+/// Builds the stack around a site: an app, [`Files`](crate::http::Files) or the
+/// [`Welcome`](crate::http::Welcome) page. Read it from the bottom up, as a request comes in.
+pub(crate) fn stack<A: Site>(site: A, shared: Shared) -> Rc<Stack<A>> {
+    let Shared { row, log, draining } = shared;
+    // The site, with its panics and errors turned into answers: what is above never fails.
+    let layers = Contain::new(site);
+    // A body that is announced too large is refused before the site spends anything on it.
+    let layers = BodyLimit::new(layers);
+    // Whatever looks at a host or a target may rely on there being one.
+    let layers = Rules::new(layers);
+    // Refusals say `Connection: close` as well while the worker drains.
+    let layers = Closing::new(layers, draining);
+    // Outermost: sees every ending, also that of a client that left.
+    let layers = AccessLog::new(layers, row, log);
+    Rc::new(Stack { layers })
+}
+
+/// The stack as one connection sees it; this is what hyper is given.
+#[derive(Debug)]
+pub(crate) struct ConnectionService<A> {
+    stack: Rc<Stack<A>>,
+    /// Who sends the requests.
+    peer: PeerAddr,
+    /// The largest body, in bytes; `None` is no limit.
+    max_body: Option<u64>,
+    /// What the connection's owner sees of the bodies.
+    watch: BodyWatch,
+}
+
+impl<A> ConnectionService<A> {
+    pub(crate) fn new(
+        stack: Rc<Stack<A>>,
+        peer: PeerAddr,
+        max_body: Option<u64>,
+        watch: BodyWatch,
+    ) -> Self {
+        Self {
+            stack,
+            peer,
+            max_body,
+            watch,
+        }
+    }
+
+    /// The request as the layers and the site see it.
+    fn receive(&self, request: Request<Incoming>) -> Request<RequestBody> {
+        use http_body::Body as _;
+        self.watch.reset(!request.body().is_end_stream());
+        let held_back = request.headers().contains_key(EXPECT);
+        let mut request = request.map(|incoming| {
+            RequestBody::new(incoming, self.max_body, held_back, self.watch.clone())
+        });
+        request.extensions_mut().insert(self.peer);
+        request
+    }
+}
+
+impl<A: Site> Service<Request<Incoming>> for ConnectionService<A> {
+    type Response = Response<Logged>;
+    type Error = Infallible;
+    type Future = <Layers<A> as Service<Request<RequestBody>>>::Future;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.stack.layers.call(self.receive(request))
+    }
+}
