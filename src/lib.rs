@@ -1,5 +1,7 @@
 //! appserver
 mod config;
 pub mod exit;
+mod http;
 mod scoreboard;
 mod sys;
+mod worker;

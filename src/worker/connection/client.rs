@@ -1,0 +1,281 @@
+//! One client: its socket, how far the talk with it has come, and since when. The task that
+//! serves it writes this, the sweep judges it.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::io::ReadBuf;
+
+use super::limits::Limits;
+use super::socket::{Arrival, Socket};
+use super::verdict::Verdict;
+use crate::http::BodyWatch;
+use crate::sys::clock::now_ms;
+
+/// How far the talk with a client has come. Times are milliseconds of the shared clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing is asked.
+    Idle {
+        /// When the last answer had left, or the connection was accepted.
+        since: u64,
+        /// Whether it is certain that hyper holds no part of a next request.
+        looked: bool,
+    },
+    /// A part of a request's head is here.
+    Head {
+        /// When its first byte came; later bytes do not change it.
+        since: u64,
+    },
+    /// A request is being answered.
+    Busy(Answer),
+    /// The talk is over, the close is being prepared.
+    Leaving,
+}
+
+/// How far an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The service has not answered yet.
+    Awaited,
+    /// The head has gone to hyper, the body follows.
+    Begun,
+    /// hyper has all of it, but has perhaps not written all of it.
+    Ended,
+}
+
+/// One client. The task owns the talk; everybody else only looks, and leaves a verdict.
+pub(super) struct Client {
+    /// None after the close.
+    socket: RefCell<Option<Socket>>,
+    /// What its listen address grants it.
+    pub(super) limits: Rc<Limits>,
+    /// What the present request's body waits for.
+    pub(super) body: BodyWatch,
+    /// Where the worker's list has it.
+    pub(super) place: Cell<usize>,
+    phase: Cell<Phase>,
+    /// Whether it has ever asked anything: a new client has less time than a known one.
+    asked: Cell<bool>,
+    /// Whether hyper has answered a request that it could not read, which no service saw.
+    refused: Cell<bool>,
+    /// Since when the kernel has taken no byte of an answer that waits.
+    blocked_since: Cell<Option<u64>>,
+    /// The client has ended its side; when that was seen, or the last byte since was written.
+    half_closed: Cell<Option<u64>>,
+    /// Whether a next request is already here, so that its end cannot be seen.
+    pipelined: Cell<bool>,
+    /// What the sweep has decided and the task not yet carried out.
+    verdict: Cell<Option<Verdict>>,
+    /// Wakes the task; a task's waker never changes, so it is stored once.
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Client {
+    pub(super) fn new(socket: Socket, limits: Rc<Limits>) -> Self {
+        Self {
+            socket: RefCell::new(Some(socket)),
+            limits,
+            body: BodyWatch::new(),
+            place: Cell::new(0),
+            phase: Cell::new(Phase::Idle {
+                since: now_ms(),
+                looked: true,
+            }),
+            asked: Cell::new(false),
+            refused: Cell::new(false),
+            blocked_since: Cell::new(None),
+            half_closed: Cell::new(None),
+            pipelined: Cell::new(false),
+            verdict: Cell::new(None),
+            waker: RefCell::new(None),
+        }
+    }
+
+    /// How far the talk has come.
+    pub(super) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Corrects what the phases alone cannot know: what hyper holds of a next request.
+    pub(super) fn set_phase(&self, phase: Phase) {
+        self.phase.set(phase);
+    }
+
+    /// Whether this client has ever asked anything.
+    pub(super) fn has_asked(&self) -> bool {
+        self.asked.get()
+    }
+
+    /// Whether hyper itself has refused what came.
+    pub(super) fn was_refused(&self) -> bool {
+        self.refused.get()
+    }
+
+    /// Since when the kernel has taken no byte of an answer that waits.
+    pub(super) fn blocked_since(&self) -> Option<u64> {
+        self.blocked_since.get()
+    }
+
+    /// Since when an answer to a client that has ended its side has stood still.
+    pub(super) fn half_closed(&self) -> Option<u64> {
+        self.half_closed.get()
+    }
+
+    // === what the service's wrapper tells ===
+
+    /// hyper has read a request's head.
+    pub(super) fn request_begins(&self, has_body: bool) {
+        self.asked.set(true);
+        self.pipelined.set(false);
+        self.body.reset(has_body);
+        self.phase.set(Phase::Busy(Answer::Awaited));
+        if self.half_closed.get().is_some() {
+            self.half_closed.set(Some(now_ms()));
+        }
+    }
+
+    /// The service has answered.
+    pub(super) fn answer_begins(&self) {
+        self.phase.set(Phase::Busy(Answer::Begun));
+    }
+
+    /// hyper has taken all of the answer.
+    pub(super) fn answer_ends(&self) {
+        if matches!(self.phase.get(), Phase::Busy(_)) {
+            self.phase.set(Phase::Busy(Answer::Ended));
+        }
+    }
+
+    // === what hyper's view of the socket does ===
+
+    /// Reads for hyper.
+    pub(super) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut socket = self.socket.borrow_mut();
+        let Some(socket) = socket.as_mut() else {
+            return Poll::Ready(Ok(()));
+        };
+        ready!(socket.poll_read(cx, buffer))?;
+        if !buffer.filled().is_empty() && matches!(self.phase.get(), Phase::Idle { .. }) {
+            self.phase.set(Phase::Head { since: now_ms() });
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes for hyper.
+    pub(super) fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut socket = self.socket.borrow_mut();
+        let Some(socket) = socket.as_mut() else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        let result = socket.poll_write(cx, parts);
+        self.note_write(result.is_ready());
+        result
+    }
+
+    /// hyper has written everything that it was given so far.
+    pub(super) fn flushed(&self) {
+        let is_answered = self.phase.get() == Phase::Busy(Answer::Ended);
+        if is_answered && self.body.waiting_since_ms().is_none() {
+            self.phase.set(Phase::Idle {
+                since: now_ms(),
+                looked: false,
+            });
+        }
+    }
+
+    fn note_write(&self, wrote: bool) {
+        if !wrote {
+            let since = self.blocked_since.get().unwrap_or_else(now_ms);
+            self.blocked_since.set(Some(since));
+            return;
+        }
+        self.blocked_since.set(None);
+        if self.half_closed.get().is_some() {
+            self.half_closed.set(Some(now_ms()));
+        }
+        if !matches!(self.phase.get(), Phase::Busy(_)) {
+            self.refused.set(true);
+        }
+    }
+
+    // === what the task does ===
+
+    /// Resolves when the client has gone while its request is being answered: hyper does not look,
+    /// since it must answer clients that have only ended their side.
+    pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_busy = matches!(self.phase.get(), Phase::Busy(_)) && self.body.is_complete();
+        if !is_busy || self.pipelined.get() || self.half_closed.get().is_some() {
+            return Poll::Pending;
+        }
+        let socket = self.socket.borrow();
+        let Some(socket) = socket.as_ref() else {
+            return Poll::Ready(());
+        };
+        match ready!(socket.poll_arrival(cx)) {
+            Arrival::Broken => return Poll::Ready(()),
+            Arrival::End if socket.is_hung_up() => return Poll::Ready(()),
+            Arrival::End => self.half_closed.set(Some(now_ms())),
+            Arrival::Bytes | Arrival::Nothing => self.pipelined.set(true),
+        }
+        Poll::Pending
+    }
+
+    /// Takes the sweep's verdict, and makes sure that the next one wakes this task.
+    pub(super) fn poll_verdict(&self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        if let Some(verdict) = self.verdict.take() {
+            return Poll::Ready(verdict);
+        }
+        let mut waker = self.waker.borrow_mut();
+        if !waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// What can be read just now.
+    pub(super) fn arrival(&self) -> Arrival {
+        self.socket
+            .borrow()
+            .as_ref()
+            .map_or(Arrival::Broken, Socket::arrival)
+    }
+
+    /// Whether nobody can receive an answer any more.
+    pub(super) fn is_hung_up(&self) -> bool {
+        self.socket.borrow().as_ref().is_none_or(Socket::is_hung_up)
+    }
+
+    /// Runs `act` on the socket, unless it is closed.
+    pub(super) fn with_socket<T>(&self, act: impl FnOnce(&mut Socket) -> T) -> Option<T> {
+        self.socket.borrow_mut().as_mut().map(act)
+    }
+
+    /// Closes the socket.
+    pub(super) fn close(&self) {
+        self.socket.borrow_mut().take();
+    }
+
+    // === what the sweep does ===
+
+    /// Leaves a verdict for the task to carry out.
+    pub(super) fn sentence(&self, verdict: Verdict) {
+        self.verdict.set(Some(verdict));
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+}

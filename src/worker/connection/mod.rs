@@ -1,0 +1,236 @@
+//! The connections of a worker: hyper talks with the clients, this folder bounds how long and how
+//! much, and closes so that what was answered arrives.
+//!
+//! Each connection is one task (`drive`) around hyper. What hyper reads and writes passes `io`,
+//! its calls of the service pass `observe`; both note in the `client` how far the talk is. One
+//! `sweep` per worker compares that with the limits (`verdict`) and wakes the tasks of those whose
+//! time is over. How a connection ends is in `ending`.
+
+mod client;
+mod drive;
+mod ending;
+mod io;
+mod limits;
+mod observe;
+mod socket;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+pub(crate) use limits::Limits;
+pub(crate) use socket::Peer;
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::error::Error;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper::{Request, Response};
+use tokio::sync::Notify;
+
+use self::client::Client;
+use self::observe::Observed;
+use self::socket::Socket;
+use self::verdict::{Draining, Verdict};
+use crate::http::BodyWatch;
+use crate::scoreboard::Row;
+use crate::sys::clock::{millis, now_ms};
+
+/// How a worker that leaves treats the clients that ask nothing. Those with a request on its way
+/// are served in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drain {
+    /// They are closed after `drain_idle` of silence, counted from now at the earliest.
+    Graceful,
+    /// They are closed at once.
+    CloseIdle,
+}
+
+/// All connections of this worker; a handle, to be cloned.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    shared: Rc<Shared>,
+}
+
+/// What the handles share.
+struct Shared {
+    /// Every connection whose socket is open; each knows its place.
+    held: RefCell<Vec<Rc<Client>>>,
+    /// Where siblings and the master see how many there are.
+    row: Row<'static>,
+    /// How long silent clients are kept by a worker that leaves.
+    drain_idle_ms: u64,
+    /// Set when the worker leaves.
+    draining: Cell<Option<Draining>>,
+    /// The pause between sweeps: what the strictest limit seen so far asks for.
+    sweep_ms: Cell<u64>,
+    /// Cuts that pause short.
+    sweep_now: Notify,
+    /// Told when the last connection has closed.
+    emptied: Notify,
+    /// Called after each close.
+    on_closed: RefCell<Option<Rc<dyn Fn()>>>,
+}
+
+impl Connections {
+    /// No connections yet.
+    pub(crate) fn new(drain_idle: Duration, row: Row<'static>) -> Self {
+        let drain_idle_ms = millis(drain_idle);
+        let shared = Shared {
+            held: RefCell::default(),
+            row,
+            drain_idle_ms,
+            draining: Cell::new(None),
+            sweep_ms: Cell::new(sweep::interval_ms(drain_idle_ms)),
+            sweep_now: Notify::new(),
+            emptied: Notify::new(),
+            on_closed: RefCell::default(),
+        };
+        Self {
+            shared: Rc::new(shared),
+        }
+    }
+
+    /// Takes charge of an accepted, non-blocking socket and serves it in a task of its own. A
+    /// client that has already gone counts as one that closes at once.
+    pub(crate) fn serve<S, B>(
+        &self,
+        socket: OwnedFd,
+        limits: Rc<Limits>,
+        make_service: impl FnOnce(&Peer, BodyWatch) -> S,
+    ) where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + 'static,
+        B: Body<Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
+    {
+        let (socket, peer) = match Socket::register(socket) {
+            Ok(registered) => registered,
+            Err(error) => {
+                tracing::debug!(%error, "client has gone before it was served");
+                return self.tell_closed();
+            }
+        };
+        self.sweep_at_least_every(limits.sweep_interval_ms());
+        let client = Rc::new(Client::new(socket, limits));
+        let service = make_service(&peer, client.body.clone());
+        let held = Held::new(self.clone(), Rc::clone(&client));
+        tokio::task::spawn_local(drive::run(held, Observed::new(service, client)));
+    }
+
+    /// How many connections are held: each from `serve` until its socket is closed.
+    pub(crate) fn count(&self) -> usize {
+        self.shared.held.borrow().len()
+    }
+
+    /// Sets what is called after each close.
+    pub(crate) fn on_closed(&self, hook: impl Fn() + 'static) {
+        *self.shared.on_closed.borrow_mut() = Some(Rc::new(hook));
+    }
+
+    /// Begins to leave. A second call can make it sooner, not later.
+    pub(crate) fn drain(&self, mode: Drain) {
+        let idle_ms = match mode {
+            Drain::Graceful => self.shared.drain_idle_ms,
+            Drain::CloseIdle => 0,
+        };
+        let new = Draining {
+            since: now_ms(),
+            idle_ms,
+        };
+        if self
+            .shared
+            .draining
+            .get()
+            .is_none_or(|old| new.end() < old.end())
+        {
+            self.shared.draining.set(Some(new));
+        }
+        self.shared.sweep_now.notify_one();
+    }
+
+    /// Whether the worker leaves, so that answers say `Connection: close`.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.shared.draining.get().is_some()
+    }
+
+    /// Waits until no connection is held.
+    pub(crate) async fn all_closed(&self) {
+        while self.count() > 0 {
+            self.shared.emptied.notified().await;
+        }
+    }
+
+    /// Cuts every connection, whatever it is doing.
+    pub(crate) fn abort_all(&self) {
+        for client in &*self.shared.held.borrow() {
+            client.sentence(Verdict::Cut);
+        }
+    }
+
+    fn sweep_at_least_every(&self, interval_ms: u64) {
+        if interval_ms < self.shared.sweep_ms.get() {
+            self.shared.sweep_ms.set(interval_ms);
+            self.shared.sweep_now.notify_one();
+        }
+    }
+
+    fn add(&self, client: Rc<Client>) {
+        let mut held = self.shared.held.borrow_mut();
+        client.place.set(held.len());
+        held.push(client);
+        self.shared.row.set_connections(held.len() as u64);
+    }
+
+    fn remove(&self, client: &Client) {
+        let mut held = self.shared.held.borrow_mut();
+        let place = client.place.get();
+        held.swap_remove(place);
+        if let Some(moved) = held.get(place) {
+            moved.place.set(place);
+        }
+        self.shared.row.set_connections(held.len() as u64);
+        if held.is_empty() {
+            self.shared.emptied.notify_waiters();
+        }
+    }
+
+    fn tell_closed(&self) {
+        let hook = self.shared.on_closed.borrow().clone();
+        if let Some(hook) = hook {
+            hook();
+        }
+    }
+}
+
+/// A place in the list. However its task ends, dropping it closes the socket and counts it off.
+struct Held {
+    connections: Connections,
+    client: Rc<Client>,
+}
+
+impl Held {
+    fn new(connections: Connections, client: Rc<Client>) -> Self {
+        connections.add(Rc::clone(&client));
+        Self {
+            connections,
+            client,
+        }
+    }
+
+    fn client(&self) -> &Rc<Client> {
+        &self.client
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.client.close();
+        self.connections.remove(&self.client);
+        self.connections.tell_closed();
+    }
+}

@@ -1,0 +1,184 @@
+//! A client's socket, TCP or Unix, as the one thing that the rest of the folder sees.
+
+use std::io::{self, IoSlice};
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::socket::{MsgFlags, Shutdown, SockaddrStorage, getpeername, recv, shutdown};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// A client on the network.
+    Tcp(SocketAddr),
+    /// A process of this machine.
+    Unix,
+}
+
+/// A client's socket, registered with the runtime.
+#[derive(Debug)]
+pub(super) enum Socket {
+    /// A client on the network.
+    Tcp(TcpStream),
+    /// A process of this machine.
+    Unix(UnixStream),
+}
+
+/// What waits to be read on a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// Nothing so far.
+    Nothing,
+    /// Bytes.
+    Bytes,
+    /// The client has said that it will send no more.
+    End,
+    /// The connection is broken.
+    Broken,
+}
+
+impl Socket {
+    /// Registers an accepted, non-blocking socket with the runtime.
+    ///
+    /// # Errors
+    /// When the client has already gone, or the kernel grants no place in the epoll set.
+    pub(super) fn register(socket: OwnedFd) -> io::Result<(Self, Peer)> {
+        match peer_of(&socket)? {
+            Peer::Unix => Ok((Self::Unix(UnixStream::from_std(socket.into())?), Peer::Unix)),
+            peer @ Peer::Tcp(_) => {
+                let stream = TcpStream::from_std(socket.into())?;
+                stream.set_nodelay(true)?;
+                Ok((Self::Tcp(stream), peer))
+            }
+        }
+    }
+
+    /// Reads what is there into `buffer`.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+
+    /// Writes as much of `parts` as the kernel takes.
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+        }
+    }
+
+    /// Writes what the kernel takes of `bytes` just now.
+    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Unix(stream) => stream.try_write(bytes),
+        }
+    }
+
+    /// Waits until something can be read, and says what; takes nothing.
+    pub(super) fn poll_arrival(&self, cx: &mut Context<'_>) -> Poll<Arrival> {
+        loop {
+            if ready!(self.poll_read_ready(cx)).is_err() {
+                return Poll::Ready(Arrival::Broken);
+            }
+            // `try_io` forgets a readiness that was not true, so the next turn waits.
+            match arrival(&self.try_io(|| peek(self.as_fd()))) {
+                Arrival::Nothing => {}
+                arrival => return Poll::Ready(arrival),
+            }
+        }
+    }
+
+    /// What can be read just now; takes nothing.
+    pub(super) fn arrival(&self) -> Arrival {
+        arrival(&peek(self.as_fd()))
+    }
+
+    /// Whether the client has closed both directions, so that nobody can receive an answer. A TCP
+    /// client that closes looks like one that has only ended its side, until something is sent.
+    pub(super) fn is_hung_up(&self) -> bool {
+        let mut polled = [PollFd::new(self.as_fd(), PollFlags::empty())];
+        let gone = PollFlags::POLLHUP | PollFlags::POLLERR;
+        nix::poll::poll(&mut polled, PollTimeout::ZERO).is_ok()
+            && polled[0]
+                .revents()
+                .is_some_and(|events| events.intersects(gone))
+    }
+
+    /// Ends the direction to the client: it reads what was written, then the end.
+    pub(super) fn end_writing(&self) {
+        let _ = shutdown(self.as_fd().as_raw_fd(), Shutdown::Write); // ENOTCONN: it has gone
+    }
+
+    /// Makes the close a reset, so that a cut answer cannot be taken for a whole one.
+    pub(super) fn reset_on_close(&self) {
+        let _ = SockRef::from(&self.as_fd()).set_linger(Some(Duration::ZERO)); // no effect on Unix
+    }
+
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            Self::Unix(stream) => stream.poll_read_ready(cx),
+        }
+    }
+
+    fn try_io<T>(&self, read: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, read),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, read),
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+/// One system call tells the family and the address.
+fn peer_of(socket: &OwnedFd) -> io::Result<Peer> {
+    let address: SockaddrStorage = getpeername(socket.as_raw_fd())?;
+    if let Some(v4) = address.as_sockaddr_in() {
+        return Ok(Peer::Tcp(SocketAddrV4::from(*v4).into()));
+    }
+    if let Some(v6) = address.as_sockaddr_in6() {
+        return Ok(Peer::Tcp(SocketAddrV6::from(*v6).into()));
+    }
+    Ok(Peer::Unix)
+}
+
+fn peek(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    Ok(recv(socket.as_raw_fd(), &mut [0], flags)?)
+}
+
+fn arrival(peeked: &io::Result<usize>) -> Arrival {
+    match peeked {
+        Ok(0) => Arrival::End,
+        Ok(_) => Arrival::Bytes,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Arrival::Nothing,
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Arrival::Nothing,
+        Err(_) => Arrival::Broken,
+    }
+}

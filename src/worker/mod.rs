@@ -1,0 +1,3 @@
+//! A worker: one thread that serves.
+
+mod connection;
