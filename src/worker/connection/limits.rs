@@ -49,6 +49,7 @@ impl Limits {
             self.half_closed_ms,
         ]
         .into_iter()
+        .filter(|limit| *limit > 0)
         .map(super::sweep::interval_ms)
         .min()
         .unwrap_or_default()

@@ -1,0 +1,275 @@
+//! The body of a request as a service receives it: bounded, and watched while it waits.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+
+use super::{BodyWatch, BoxError};
+
+/// What hyper reads and throws away by itself to keep a connection usable: about one read.
+const DRAINED_BY_HYPER: u64 = 8 * 1024;
+
+/// A request body is larger than `client_max_body_size` allows.
+///
+/// Reading a [`RequestBody`] fails with it; a service that passes the error on is answered for
+/// with 413.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the request body is larger than {limit} bytes")]
+pub struct BodyTooLarge {
+    /// The configured limit.
+    pub limit: u64,
+}
+
+/// The body of a request, as it arrives.
+#[derive(Debug)]
+pub struct RequestBody {
+    source: Source,
+    /// The most bytes to let through; `None` is no limit.
+    limit: Option<u64>,
+    /// How many went through.
+    received: u64,
+    /// Whether the end was seen; from then on the watch is not ours to write.
+    ended: bool,
+    /// Whether the client holds the body back until somebody reads it (`Expect: 100-continue`).
+    held_back: bool,
+    /// Tells the connection how this goes; a body made by hand has nobody to tell.
+    watch: Option<BodyWatch>,
+}
+
+/// Where the bytes come from.
+#[derive(Debug)]
+enum Source {
+    /// A connection.
+    Incoming(Incoming),
+    /// Memory, in tests of services.
+    Memory(Full<Bytes>),
+    /// Nowhere any more: the limit was reached.
+    Stopped,
+}
+
+impl RequestBody {
+    /// The body of a request that came by a connection; `watch` was reset for it.
+    pub(crate) fn new(
+        incoming: Incoming,
+        limit: Option<u64>,
+        held_back: bool,
+        watch: BodyWatch,
+    ) -> Self {
+        let ended = incoming.is_end_stream();
+        let source = Source::Incoming(incoming);
+        Self {
+            source,
+            limit,
+            received: 0,
+            ended,
+            held_back,
+            watch: Some(watch),
+        }
+    }
+
+    /// A body without content, to call a service by hand.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::from(Bytes::new())
+    }
+
+    /// The most bytes this body may have.
+    pub(crate) fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    /// What the connection sees of this body.
+    pub(crate) fn watch(&self) -> Option<&BodyWatch> {
+        self.watch.as_ref()
+    }
+
+    /// Counts a frame; an error when it is one too many.
+    fn admit(&mut self, frame: &Frame<Bytes>) -> Result<(), BodyTooLarge> {
+        self.received += frame.data_ref().map_or(0, |data| data.len() as u64);
+        match self.limit {
+            Some(limit) if self.received > limit => Err(BodyTooLarge { limit }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes the end of the body, at the last frame if that is known to be the last.
+    fn note_end(&mut self, next: Option<&Result<Frame<Bytes>, BoxError>>) {
+        self.ended = match next {
+            Some(Ok(_)) => self.is_end_stream(),
+            Some(Err(_)) => false,
+            None => !matches!(self.source, Source::Stopped),
+        };
+        if let Some(watch) = self.watch.as_ref().filter(|_| self.ended) {
+            watch.complete();
+        }
+    }
+
+    /// Whether hyper can read what is left and go on with the next request.
+    fn is_nearly_read(&self) -> bool {
+        let asked_for = self.received > 0 || !self.held_back;
+        let left = self.source.size_hint().exact();
+        asked_for && left.is_some_and(|left| left <= DRAINED_BY_HYPER)
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Poll::Ready(next) = self.source.poll_frame(cx) else {
+            self.watch.as_ref().inspect(|watch| watch.wait());
+            return Poll::Pending;
+        };
+        self.watch.as_ref().inspect(|watch| watch.stop_waiting());
+        if let Some(Ok(frame)) = &next
+            && let Err(error) = self.admit(frame)
+        {
+            self.source = Source::Stopped;
+            return Poll::Ready(Some(Err(error.into())));
+        }
+        self.note_end(next.as_ref());
+        Poll::Ready(next)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Incoming(incoming) => incoming.is_end_stream(),
+            Source::Memory(bytes) => bytes.is_end_stream(),
+            Source::Stopped => false, // the end was never seen
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.source.size_hint()
+    }
+}
+
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self {
+            Self::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Memory(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
+            Self::Stopped => Poll::Ready(None),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Incoming(body) => body.size_hint(),
+            Self::Memory(body) => body.size_hint(),
+            Self::Stopped => SizeHint::new(),
+        }
+    }
+}
+
+impl Drop for RequestBody {
+    /// After its end the watch may serve the next request already; before, it is still ours.
+    fn drop(&mut self) {
+        let Some(watch) = self.watch.as_ref().filter(|_| !self.ended) else {
+            return;
+        };
+        watch.stop_waiting();
+        if !self.is_nearly_read() {
+            watch.abandon();
+        }
+    }
+}
+
+impl From<Bytes> for RequestBody {
+    fn from(bytes: Bytes) -> Self {
+        let source = Source::Memory(Full::new(bytes));
+        Self {
+            source,
+            limit: None,
+            received: 0,
+            ended: false,
+            held_back: false,
+            watch: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    fn limited(limit: u64, watch: &BodyWatch) -> RequestBody {
+        watch.reset(true);
+        let mut body = RequestBody::from(Bytes::from_static(b"12345"));
+        body.limit = Some(limit);
+        body.watch = Some(watch.clone());
+        body
+    }
+
+    #[test]
+    fn the_limit_itself_is_allowed() {
+        let watch = BodyWatch::new();
+        let all = limited(5, &watch)
+            .collect()
+            .now_or_never()
+            .unwrap()
+            .unwrap();
+        assert_eq!(all.to_bytes(), "12345");
+        assert!(watch.is_complete());
+    }
+
+    #[test]
+    fn one_byte_more_is_an_error_that_can_be_told_from_others() {
+        let watch = BodyWatch::new();
+        let mut body = limited(4, &watch);
+        let error = body.frame().now_or_never().unwrap().unwrap().unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&BodyTooLarge { limit: 4 }));
+        assert!(body.frame().now_or_never().unwrap().is_none());
+        assert!(!watch.is_complete());
+        drop(body);
+        assert!(watch.is_abandoned());
+    }
+
+    #[test]
+    fn a_small_rest_is_left_to_hyper_unless_the_client_holds_it_back() {
+        let watch = BodyWatch::new();
+        drop(limited(5, &watch));
+        assert!(!watch.is_abandoned() && !watch.is_complete());
+        let mut body = limited(5, &watch);
+        body.held_back = true;
+        drop(body);
+        assert!(watch.is_abandoned());
+    }
+
+    #[test]
+    fn a_body_that_ended_leaves_the_next_request_alone() {
+        let watch = BodyWatch::new();
+        let mut body = limited(5, &watch);
+        body.frame().now_or_never().unwrap().unwrap().unwrap();
+        watch.reset(true);
+        watch.wait();
+        drop(body);
+        assert!(watch.waiting_since_ms().is_some());
+    }
+
+    #[test]
+    fn waiting_is_counted_from_its_first_moment_and_ends_with_progress() {
+        let watch = BodyWatch::new();
+        assert_eq!(watch.waiting_since_ms(), None);
+        watch.wait();
+        let since = watch.waiting_since_ms();
+        watch.wait();
+        assert!(since.is_some());
+        assert_eq!(watch.waiting_since_ms(), since);
+        watch.stop_waiting();
+        assert_eq!(watch.waiting_since_ms(), None);
+    }
+}

@@ -1,0 +1,8 @@
+//! Real sockets, raw bytes, small limits. What is awaited is a fact (an answer, an end); the
+//! outer time limit only fails a test that hangs.
+
+mod drains;
+mod ends;
+mod limits;
+mod rig;
+mod talks;
