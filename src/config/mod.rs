@@ -1,5 +1,8 @@
 //! Configuration: what was said (raw), and what it means ([`Config`], which cannot be wrong).
 
+mod placeholder;
+pub(crate) use placeholder::*;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
