@@ -1,2 +1,7 @@
-//! x
-fn main(){}
+//! The program `appserver`: the library's command line, with nothing embedded.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    appserver::run(std::env::args_os()).into()
+}
