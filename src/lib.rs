@@ -11,5 +11,8 @@ mod sys;
 /// Runs the program.
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> exit::Exit {
-    cli::run(args.into_iter().collect(), Box::new(server::Nothing))
+    cli::run(
+        &args.into_iter().collect::<Vec<_>>(),
+        Box::new(server::Nothing),
+    )
 }

@@ -22,13 +22,20 @@ pub(crate) struct Answer {
 impl Answer {
     /// An answer in words.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit: exit.code(), message: message.into(), data: None }
+        Self {
+            exit: exit.code(),
+            message: message.into(),
+            data: None,
+        }
     }
 
     /// A success that carries data.
     pub(crate) fn with_data(message: impl Into<String>, data: &impl Serialize) -> Self {
         match serde_json::to_value(data) {
-            Ok(data) => Self { data: Some(data), ..Self::new(Exit::Done, message) },
+            Ok(data) => Self {
+                data: Some(data),
+                ..Self::new(Exit::Done, message)
+            },
             Err(error) => Self::new(Exit::Failed, format!("cannot write the answer: {error}")),
         }
     }
@@ -173,7 +180,8 @@ mod tests {
             rss_bytes: 8,
             cpu_percent: 0.5,
         };
-        let text = r#"{"slot":1,"pid":null,"state":"cooling","generation":2,"uptime_ms":3,"#.to_owned()
+        let text = r#"{"slot":1,"pid":null,"state":"cooling","generation":2,"uptime_ms":3,"#
+            .to_owned()
             + r#""connections":4,"inflight":5,"requests":6,"restarts":7,"rss_bytes":8,"cpu_percent":0.5}"#;
         assert_eq!(serde_json::to_string(&row).unwrap(), text);
     }

@@ -22,9 +22,16 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// A listening socket at `path`.
 pub(super) fn claim(path: &Path) -> Result<OwnedFd, ControlError> {
-    let refused = |source| ControlError::Bind { path: path.to_owned(), source };
+    let refused = |source| ControlError::Bind {
+        path: path.to_owned(),
+        source,
+    };
     let folder = folder_of(path);
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(refused)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(refused)?;
     let _lock = lock(folder);
     clear(path)?;
     listen(path).map_err(refused)
@@ -32,7 +39,9 @@ pub(super) fn claim(path: &Path) -> Result<OwnedFd, ControlError> {
 
 /// What tells a socket file from its replacement.
 pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::symlink_metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+    fs::symlink_metadata(path)
+        .ok()
+        .map(|meta| (meta.dev(), meta.ino()))
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -61,17 +70,32 @@ fn clear(path: &Path) -> Result<(), ControlError> {
     let owned = || path.to_owned();
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(ControlError::Bind { path: owned(), source }),
+        Err(source) => {
+            return Err(ControlError::Bind {
+                path: owned(),
+                source,
+            });
+        }
         Ok(meta) if !meta.file_type().is_socket() => {
             return Err(ControlError::NotASocket { path: owned() });
         }
         Ok(_) => {}
     }
     match Connection::open(path) {
-        Ok(holder) => Err(ControlError::Live { pid: holder.pid(), path: owned() }),
-        Err(CallError::NotRunning { .. }) => fs::remove_file(path)
-            .map_err(|source| ControlError::Bind { path: owned(), source }),
-        Err(source) => Err(ControlError::Unclear { path: owned(), source }),
+        Ok(holder) => Err(ControlError::Live {
+            pid: holder.pid(),
+            path: owned(),
+        }),
+        Err(CallError::NotRunning { .. }) => {
+            fs::remove_file(path).map_err(|source| ControlError::Bind {
+                path: owned(),
+                source,
+            })
+        }
+        Err(source) => Err(ControlError::Unclear {
+            path: owned(),
+            source,
+        }),
     }
 }
 

@@ -95,18 +95,29 @@ impl Connection {
     /// `NotRunning`, `Connect` and `Foreign`.
     pub(crate) fn open(path: &Path) -> Result<Self, CallError> {
         let stream = connect(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                CallError::NotRunning { path: path.to_owned() }
-            }
-            _ => CallError::Connect { path: path.to_owned(), source },
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => CallError::NotRunning {
+                path: path.to_owned(),
+            },
+            _ => CallError::Connect {
+                path: path.to_owned(),
+                source,
+            },
         })?;
-        let holder = getsockopt(&stream, PeerCredentials)
-            .map_err(|error| CallError::Connect { path: path.to_owned(), source: error.into() })?;
+        let holder = getsockopt(&stream, PeerCredentials).map_err(|error| CallError::Connect {
+            path: path.to_owned(),
+            source: error.into(),
+        })?;
         let (own, uid) = (Uid::effective(), holder.uid());
         if !own.is_root() && uid != 0 && uid != own.as_raw() {
-            return Err(CallError::Foreign { path: path.to_owned(), uid });
+            return Err(CallError::Foreign {
+                path: path.to_owned(),
+                uid,
+            });
         }
-        Ok(Self { stream, pid: holder.pid() })
+        Ok(Self {
+            stream,
+            pid: holder.pid(),
+        })
     }
 
     /// The process that listens at the other end; 0 when it is in a process namespace that cannot
@@ -127,7 +138,9 @@ impl Connection {
         // A limit too far away to be a point in time is no limit.
         let until = limit.and_then(|limit| Instant::now().checked_add(limit));
         let bytes = frame::encode(command)?;
-        self.stream.write_all(&bytes).map_err(|error| self.broken(error))?;
+        self.stream
+            .write_all(&bytes)
+            .map_err(|error| self.broken(error))?;
         let mut decoder = Decoder::default();
         let mut buffer = [0; 16 * 1024];
         loop {
@@ -149,7 +162,9 @@ impl Connection {
         if rest == Some(Duration::ZERO) {
             return Err(CallError::TimedOut { pid: self.pid });
         }
-        self.stream.set_read_timeout(rest).map_err(|error| self.broken(error))
+        self.stream
+            .set_read_timeout(rest)
+            .map_err(|error| self.broken(error))
     }
 
     fn broken(&self, source: io::Error) -> CallError {

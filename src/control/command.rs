@@ -77,7 +77,10 @@ impl FromStr for ScaleTo {
 }
 
 fn refusal(text: &str) -> String {
-    format!("{text:?} is no number of workers: say N, +N or -N, at most {}", u16::MAX)
+    format!(
+        "{text:?} is no number of workers: say N, +N or -N, at most {}",
+        u16::MAX
+    )
 }
 
 #[cfg(test)]
@@ -98,10 +101,20 @@ mod tests {
     fn commands_keep_their_form_on_the_wire() {
         let cases = [
             (Command::Ping, r#"{"verb":"ping"}"#),
-            (Command::Restart { instance: Some(3) }, r#"{"verb":"restart","instance":3}"#),
-            (Command::Scale { to: ScaleTo::Up(2) }, r#"{"verb":"scale","to":{"up":2}}"#),
             (
-                Command::Stop { instance: None, timeout_ms: Some(5), force: true },
+                Command::Restart { instance: Some(3) },
+                r#"{"verb":"restart","instance":3}"#,
+            ),
+            (
+                Command::Scale { to: ScaleTo::Up(2) },
+                r#"{"verb":"scale","to":{"up":2}}"#,
+            ),
+            (
+                Command::Stop {
+                    instance: None,
+                    timeout_ms: Some(5),
+                    force: true,
+                },
                 r#"{"verb":"stop","instance":null,"timeout_ms":5,"force":true}"#,
             ),
         ];

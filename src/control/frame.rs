@@ -53,12 +53,16 @@ impl Decoder {
     /// # Errors
     /// When the bytes are no message; the conversation cannot go on after that.
     pub(crate) fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
-        let Some(head) = self.buffer.first_chunk::<HEAD>() else { return Ok(None) };
+        let Some(head) = self.buffer.first_chunk::<HEAD>() else {
+            return Ok(None);
+        };
         let length = usize::try_from(u32::from_be_bytes(*head)).unwrap_or(usize::MAX);
         if length > MAX_LENGTH {
             return Err(FrameError::TooLong(length));
         }
-        let Some(body) = self.buffer.get(HEAD..HEAD + length) else { return Ok(None) };
+        let Some(body) = self.buffer.get(HEAD..HEAD + length) else {
+            return Ok(None);
+        };
         let message = serde_json::from_slice(body)?;
         self.buffer.drain(..HEAD + length);
         Ok(Some(message))
@@ -81,7 +85,10 @@ mod tests {
         assert_eq!(encode(&fits).unwrap().len(), MAX_LENGTH + HEAD);
         let mut decoder = Decoder::default();
         decoder.push(&u32::MAX.to_be_bytes());
-        assert!(matches!(decoder.next::<Value>(), Err(FrameError::TooLong(_))));
+        assert!(matches!(
+            decoder.next::<Value>(),
+            Err(FrameError::TooLong(_))
+        ));
     }
 
     #[test]

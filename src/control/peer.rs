@@ -34,7 +34,11 @@ enum State {
     /// The master works on it.
     Waiting,
     /// The answer is leaving.
-    Writing { bytes: Vec<u8>, sent: usize, until_ms: u64 },
+    Writing {
+        bytes: Vec<u8>,
+        sent: usize,
+        until_ms: u64,
+    },
     /// Answered, or gone.
     Over,
 }
@@ -43,15 +47,26 @@ impl Peer {
     /// An operator who has just connected.
     pub(super) fn new(id: ClientId, fd: OwnedFd, now_ms: u64) -> Self {
         let until_ms = now_ms + PATIENCE_MS;
-        let state = State::Reading { decoder: Decoder::default(), until_ms };
-        Self { id, stream: UnixStream::from(fd), state }
+        let state = State::Reading {
+            decoder: Decoder::default(),
+            until_ms,
+        };
+        Self {
+            id,
+            stream: UnixStream::from(fd),
+            state,
+        }
     }
 
     /// An operator whose command was read before this image was executed.
     pub(super) fn adopt(id: ClientId, fd: OwnedFd) -> Self {
         let stream = UnixStream::from(fd);
         let _ = stream.set_nonblocking(true); // it was, in the image before
-        Self { id, stream, state: State::Waiting }
+        Self {
+            id,
+            stream,
+            state: State::Waiting,
+        }
     }
 
     /// What to ask poll(2) for. Nothing, while the master works: an operator who leaves is
@@ -81,10 +96,17 @@ impl Peer {
     /// written for the operator to read after the connection is closed here.
     pub(super) fn answer(&mut self, answer: &Answer, now_ms: u64) {
         let bytes = frame::encode(answer).or_else(|error| {
-            frame::encode(&Answer::new(Exit::Failed, format!("cannot answer: {error}")))
+            frame::encode(&Answer::new(
+                Exit::Failed,
+                format!("cannot answer: {error}"),
+            ))
         });
         self.state = match bytes {
-            Ok(bytes) => State::Writing { bytes, sent: 0, until_ms: now_ms + PATIENCE_MS },
+            Ok(bytes) => State::Writing {
+                bytes,
+                sent: 0,
+                until_ms: now_ms + PATIENCE_MS,
+            },
             Err(_) => State::Over, // not even a short sentence can be written as JSON
         };
         self.write();
@@ -109,7 +131,9 @@ impl Peer {
     }
 
     fn read(&mut self, now_ms: u64) -> Option<Command> {
-        let State::Reading { decoder, .. } = &mut self.state else { return None };
+        let State::Reading { decoder, .. } = &mut self.state else {
+            return None;
+        };
         match read_command(&mut self.stream, decoder) {
             Ok(Some(command)) => {
                 self.state = State::Waiting;

@@ -50,7 +50,14 @@ impl ControlSocket {
     /// Takes over the listener that the image before this one had at `path`.
     pub(crate) fn adopt(listener: OwnedFd, path: PathBuf) -> Self {
         let identity = bind::identity(&path);
-        Self { listener, path, identity, peers: Vec::new(), next_id: 0, muted_until_ms: None }
+        Self {
+            listener,
+            path,
+            identity,
+            peers: Vec::new(),
+            next_id: 0,
+            muted_until_ms: None,
+        }
     }
 
     /// Takes over an operator whose command the image before this one has read.
@@ -66,7 +73,10 @@ impl ControlSocket {
             Some(_) => None,
             None => Some((self.listener.as_fd(), PollFlags::POLLIN)),
         };
-        let peers = self.peers.iter().map(|peer| (peer.as_fd(), peer.interest()));
+        let peers = self
+            .peers
+            .iter()
+            .map(|peer| (peer.as_fd(), peer.interest()));
         listener.into_iter().chain(peers).collect()
     }
 
@@ -98,7 +108,10 @@ impl ControlSocket {
 
     /// The connection of an operator, to carry it over a re-exec.
     pub(crate) fn client_fd(&self, client: ClientId) -> Option<BorrowedFd<'_>> {
-        self.peers.iter().find(|peer| peer.id == client).map(AsFd::as_fd)
+        self.peers
+            .iter()
+            .find(|peer| peer.id == client)
+            .map(AsFd::as_fd)
     }
 
     /// The listener, to carry it over a re-exec.
@@ -108,13 +121,18 @@ impl ControlSocket {
 
     /// When [`ControlSocket::expire`] has something to do, on the clock of [`clock::now_ms`].
     pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
-        self.peers.iter().filter_map(Peer::deadline_ms).chain(self.muted_until_ms).min()
+        self.peers
+            .iter()
+            .filter_map(Peer::deadline_ms)
+            .chain(self.muted_until_ms)
+            .min()
     }
 
     /// Forgets operators who took too long to send a command or to take an answer.
     pub(crate) fn expire(&mut self, now_ms: u64) {
         let is_due = |deadline: u64| deadline <= now_ms;
-        self.peers.retain(|peer| !peer.deadline_ms().is_some_and(is_due));
+        self.peers
+            .retain(|peer| !peer.deadline_ms().is_some_and(is_due));
         self.muted_until_ms = self.muted_until_ms.filter(|until| !is_due(*until));
     }
 
@@ -156,7 +174,9 @@ impl ControlSocket {
         if poll(&mut fds, timeout).is_err() {
             return vec![PollFlags::empty(); fds.len()]; // a signal; the caller comes again
         }
-        fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::POLLERR)).collect()
+        fds.iter()
+            .map(|fd| fd.revents().unwrap_or(PollFlags::POLLERR))
+            .collect()
     }
 
     fn forget_finished(&mut self) {

@@ -34,7 +34,10 @@ fn asks(path: &Path, command: &Command) -> UnixStream {
 /// Waits for the next thing to happen, as the master's loop does.
 fn turn(socket: &mut ControlSocket) -> Vec<(ClientId, Command)> {
     let fds = socket.poll_fds();
-    let mut fds: Vec<_> = fds.into_iter().map(|(fd, flags)| PollFd::new(fd, flags)).collect();
+    let mut fds: Vec<_> = fds
+        .into_iter()
+        .map(|(fd, flags)| PollFd::new(fd, flags))
+        .collect();
     poll(&mut fds, PollTimeout::from(5_000_u16)).unwrap();
     drop(fds);
     socket.on_ready()
@@ -66,7 +69,10 @@ fn a_command_is_heard_and_answered() {
     assert_eq!(command, Command::Reload);
     let answer = Answer::with_data("reloaded", &7);
     socket.answer(client, &answer);
-    assert!(socket.client_fd(client).is_none(), "closed when all is written");
+    assert!(
+        socket.client_fd(client).is_none(),
+        "closed when all is written"
+    );
     assert_eq!(reads_answer(&mut stream), answer);
 }
 
@@ -85,13 +91,18 @@ fn two_operators_get_their_own_answers_in_any_order() {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "the client waits, so it needs its own thread")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the client waits, so it needs its own thread"
+)]
 fn the_client_gets_the_answer_and_the_pid() {
     let (_folder, path) = place();
     let mut socket = ControlSocket::bind(&path).unwrap();
     let client = std::thread::spawn(move || {
         let mut connection = Connection::open(&path).unwrap();
-        let answer = connection.call(&Command::Ping, Some(Duration::from_secs(60))).unwrap();
+        let answer = connection
+            .call(&Command::Ping, Some(Duration::from_secs(60)))
+            .unwrap();
         (connection.pid(), answer)
     });
     let (id, _) = hear(&mut socket);
@@ -108,15 +119,24 @@ fn a_silent_master_is_a_timeout_and_a_dead_one_says_so() {
     let (_folder, path) = place();
     let socket = ControlSocket::bind(&path).unwrap();
     let silent = call(&path, &Command::Ping, Some(Duration::from_millis(20)));
-    assert!(matches!(silent, Err(CallError::TimedOut { .. })), "{silent:?}");
+    assert!(
+        matches!(silent, Err(CallError::TimedOut { .. })),
+        "{silent:?}"
+    );
     let mut connection = Connection::open(&path).unwrap();
     drop(socket);
     let dead = connection.call(&Command::Ping, None);
     assert!(matches!(dead, Err(CallError::Ended { .. })), "{dead:?}");
     let gone = call(&path, &Command::Ping, None);
-    assert!(matches!(gone, Err(CallError::NotRunning { .. })), "{gone:?}");
+    assert!(
+        matches!(gone, Err(CallError::NotRunning { .. })),
+        "{gone:?}"
+    );
     let never = call(Path::new("/nowhere/at/all.sock"), &Command::Ping, None);
-    assert!(matches!(never, Err(CallError::NotRunning { .. })), "{never:?}");
+    assert!(
+        matches!(never, Err(CallError::NotRunning { .. })),
+        "{never:?}"
+    );
 }
 
 #[test]
@@ -158,7 +178,11 @@ fn an_operator_who_dawdles_is_dropped_and_one_who_waits_is_not() {
     let mut socket = ControlSocket::bind(&path).unwrap();
     let _waiting = asks(&path, &Command::Reload);
     hear(&mut socket);
-    assert_eq!(socket.next_deadline_ms(), None, "the master's own work has no deadline here");
+    assert_eq!(
+        socket.next_deadline_ms(),
+        None,
+        "the master's own work has no deadline here"
+    );
     let mut dawdler = operator(&path, b"\0\0");
     while socket.peers() < 2 {
         turn(&mut socket);
@@ -199,7 +223,10 @@ fn a_live_server_is_left_alone() {
     let (_folder, path) = place();
     let _socket = ControlSocket::bind(&path).unwrap();
     let text = ControlSocket::bind(&path).unwrap_err().to_string();
-    assert!(text.contains(&format!("pid {}", std::process::id())), "{text}");
+    assert!(
+        text.contains(&format!("pid {}", std::process::id())),
+        "{text}"
+    );
     assert!(text.contains(path.to_str().unwrap()), "{text}");
     call(&path, &Command::Ping, Some(Duration::ZERO)).unwrap_err();
     assert!(UnixStream::connect(&path).is_ok(), "it still listens");
@@ -221,7 +248,10 @@ fn a_file_that_is_no_socket_is_kept() {
     let path = folder.path().join("precious");
     fs::write(&path, "data").unwrap();
     let error = ControlSocket::bind(&path).unwrap_err();
-    assert!(matches!(error, ControlError::NotASocket { .. }), "{error:?}");
+    assert!(
+        matches!(error, ControlError::NotASocket { .. }),
+        "{error:?}"
+    );
     assert_eq!(fs::read_to_string(&path).unwrap(), "data");
 }
 
@@ -251,10 +281,19 @@ fn only_our_own_socket_file_is_removed() {
 fn a_re_executed_image_answers_what_the_old_one_heard() {
     let (_folder, path) = place();
     let mut old = ControlSocket::bind(&path).unwrap();
-    let mut stream = asks(&path, &Command::Upgrade { binary: None, check: false });
+    let mut stream = asks(
+        &path,
+        &Command::Upgrade {
+            binary: None,
+            check: false,
+        },
+    );
     let (client, _) = hear(&mut old);
     let copy = |fd: std::os::fd::BorrowedFd<'_>| -> OwnedFd { fd.try_clone_to_owned().unwrap() };
-    let (listener, carried) = (copy(old.listener_fd()), copy(old.client_fd(client).unwrap()));
+    let (listener, carried) = (
+        copy(old.listener_fd()),
+        copy(old.client_fd(client).unwrap()),
+    );
     drop(old);
     let mut new = ControlSocket::adopt(listener, path.clone());
     let client = new.adopt_client(carried);
@@ -275,7 +314,10 @@ fn a_notice_travels_through_a_pipe() {
     fs::File::from(read).read_to_end(&mut bytes).unwrap();
     let mut decoder = Decoder::default();
     decoder.push(&bytes);
-    assert_eq!(decoder.next().unwrap(), Some(Notice::Failed("no".to_owned())));
+    assert_eq!(
+        decoder.next().unwrap(),
+        Some(Notice::Failed("no".to_owned()))
+    );
 }
 
 proptest! {

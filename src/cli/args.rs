@@ -1,0 +1,256 @@
+//! The command line, as clap reads it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::config::Flags;
+use crate::control::ScaleTo;
+
+/// A prefork HTTP server. Without a verb it serves in the foreground, as `run` does.
+#[derive(Debug, Parser)]
+#[command(name = "appserver", version, disable_version_flag = true)]
+pub(super) struct Cli {
+    /// What may stand before or after every verb.
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// The flags of `run`, which needs no verb.
+    #[command(flatten)]
+    run: RunFlags,
+    /// Check the configuration and exit, as `validate` does
+    #[arg(short = 't', conflicts_with = "dump")]
+    test: bool,
+    /// Print the configuration and exit, as `config` does
+    #[arg(short = 'T')]
+    dump: bool,
+    /// Print the version
+    #[arg(short, short_alias = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
+    /// What to do.
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+/// Which server is meant, and how to print.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Args)]
+pub(super) struct Common {
+    /// The control socket: where to make it, or where to find the server
+    #[arg(long, value_name = "PATH", global = true)]
+    pub(super) control: Option<PathBuf>,
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE", global = true)]
+    pub(super) config: Option<PathBuf>,
+    /// Print JSON; text for humans goes to standard error
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+/// The flags of `run` and `start`, which override the configuration file.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Args)]
+pub(super) struct RunFlags {
+    /// How many workers: N, max, -N (so many fewer than max) or 50%
+    #[arg(
+        short,
+        long,
+        visible_alias = "workers",
+        value_name = "N",
+        allow_hyphen_values = true
+    )]
+    instances: Option<String>,
+    /// Listen at host:port, [::]:port or unix:/path; may be repeated
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<String>,
+    /// development, production or another word (also APP_ENV)
+    #[arg(long)]
+    env: Option<String>,
+    /// The server's name (default: the folder's)
+    #[arg(short, long)]
+    name: Option<String>,
+    /// Serve the files of this folder
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Write the master's pid to this file
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
+    /// Set an environment variable; may be repeated
+    #[arg(short = 'e', value_name = "K=V", value_parser = key_value)]
+    set: Vec<(String, String)>,
+    /// Only find out whether this program could take the server over
+    #[arg(long, hide = true)]
+    check_upgrade: bool,
+}
+
+/// What can stand after `run`, `start`, `validate` and `config`.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    flags: RunFlags,
+    /// The configuration file, as with --config
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+}
+
+/// The verbs.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(super) enum Verb {
+    /// Serve in the foreground
+    Run(RunArgs),
+    /// Serve in the background; returns when it serves
+    Start(RunArgs),
+    /// Show the workers
+    #[command(visible_aliases = ["ls", "ps", "status"])]
+    List(Named),
+    /// Show the workers as JSON
+    Jlist(Named),
+    /// Show everything about the server
+    #[command(visible_aliases = ["show", "info"])]
+    Describe(Named),
+    /// Read the configuration again and replace every worker, losing no connection
+    Reload(Named),
+    /// Replace the workers, losing no connection
+    Restart {
+        #[command(flatten)]
+        named: Named,
+        /// Only the worker of this slot
+        #[arg(long, value_name = "N")]
+        instance: Option<u16>,
+    },
+    /// Change how many workers there are
+    #[command(visible_alias = "set-size", allow_missing_positional = true)]
+    Scale {
+        /// The server's name (default: the only one running)
+        #[arg(allow_negative_numbers = true)]
+        name: Option<String>,
+        /// N workers, or so many more or fewer
+        #[arg(value_name = "N|+N|-N", required = true, allow_negative_numbers = true)]
+        to: ScaleTo,
+    },
+    /// End the server gracefully
+    Stop {
+        #[command(flatten)]
+        named: Named,
+        /// Only the worker of this slot, which is then replaced
+        #[arg(long, value_name = "N")]
+        instance: Option<u16>,
+        /// How long it may take, such as 10s (default: kill_timeout)
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        timeout: Option<Duration>,
+        /// Do not wait for open requests
+        #[arg(long)]
+        force: bool,
+    },
+    /// End the server and its workers at once
+    Kill(Named),
+    /// Replace the running program, keeping the pid and losing no connection
+    Upgrade {
+        /// The new program (default: the path the server was started from)
+        binary: Option<PathBuf>,
+        /// Only find out whether it would work
+        #[arg(long)]
+        check: bool,
+    },
+    /// Find out whether the server answers
+    Ping(Named),
+    /// Check the configuration
+    Validate(RunArgs),
+    /// Print the configuration in force, secrets left out
+    Config(RunArgs),
+}
+
+/// A verb's server.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Args)]
+pub(super) struct Named {
+    /// The server's name (default: the only one running)
+    pub(super) name: Option<String>,
+}
+
+impl Cli {
+    /// What is to be done, and which server it is about: a verb is always there, and the flags
+    /// given before it are with it.
+    ///
+    /// # Errors
+    /// When what was given does not go together.
+    pub(super) fn into_parts(self) -> Result<(Common, Verb), String> {
+        let mut early = RunArgs {
+            flags: self.run,
+            file: None,
+        };
+        let verb = match (self.verb, self.test, self.dump) {
+            (None, false, false) => Verb::Run(early),
+            (None, true, _) => Verb::Validate(early),
+            (None, false, true) => Verb::Config(early),
+            (Some(_), true, _) | (Some(_), _, true) => {
+                return Err("-t and -T stand without a verb".to_owned());
+            }
+            (Some(mut verb), false, false) => {
+                match &mut verb {
+                    Verb::Run(late)
+                    | Verb::Start(late)
+                    | Verb::Validate(late)
+                    | Verb::Config(late) => {
+                        early.absorb(std::mem::take(late));
+                        *late = early;
+                    }
+                    _ if early != RunArgs::default() => return Err(MISPLACED.to_owned()),
+                    _ => {}
+                }
+                verb
+            }
+        };
+        Ok((self.common, verb))
+    }
+}
+
+const MISPLACED: &str =
+    "flags such as --listen and --workers belong to run, start, validate and config";
+
+impl RunArgs {
+    /// Whether `--check-upgrade` was given.
+    pub(super) fn is_check_upgrade(&self) -> bool {
+        self.flags.check_upgrade
+    }
+
+    /// The same, in the form the configuration takes.
+    pub(super) fn into_flags(self, common: &Common) -> Flags {
+        let flags = self.flags;
+        Flags {
+            config: self.file.or_else(|| common.config.clone()),
+            workers: flags.instances,
+            listen: flags.listen,
+            env: flags.env,
+            name: flags.name,
+            root: flags.root,
+            pid_file: flags.pid_file,
+            control: common.control.clone(),
+            set: flags.set,
+        }
+    }
+
+    /// Adds what was given after the verb, which wins.
+    fn absorb(&mut self, late: Self) {
+        let (early, flags) = (&mut self.flags, late.flags);
+        early.instances = flags.instances.or(early.instances.take());
+        early.listen.extend(flags.listen);
+        early.env = flags.env.or(early.env.take());
+        early.name = flags.name.or(early.name.take());
+        early.root = flags.root.or(early.root.take());
+        early.pid_file = flags.pid_file.or(early.pid_file.take());
+        early.set.extend(flags.set);
+        early.check_upgrade |= flags.check_upgrade;
+        self.file = late.file;
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("say KEY=VALUE".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let read = text.parse::<jiff::SignedDuration>().ok();
+    let length = read.and_then(|read| Duration::try_from(read).ok());
+    length.ok_or_else(|| "say a number and its unit, such as 10s, 500ms or 1m".to_owned())
+}

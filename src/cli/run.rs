@@ -1,0 +1,45 @@
+//! `run`: becoming the server.
+
+use std::ffi::OsString;
+
+use nix::unistd::setsid;
+
+use super::args::{Common, RunArgs};
+use super::background::Background;
+use super::failure::Failure;
+use crate::config::Sources;
+use crate::exit::Exit;
+use crate::master::Workload;
+use crate::server::{self, Invocation};
+
+/// Serves until the server ends, or only checks whether this program could take it over.
+pub(super) fn run(
+    flags: RunArgs,
+    common: &Common,
+    args: &[OsString],
+    workload: Box<dyn Workload>,
+) -> Result<Exit, Failure> {
+    let Background {
+        daemon,
+        notify,
+        stdio,
+    } = Background::take()?;
+    if daemon {
+        setsid().map_err(|error| Failure::to("leave the terminal's session")(error.into()))?;
+    }
+    let is_check = flags.is_check_upgrade();
+    let sources = Sources::from_process(flags.into_flags(common))
+        .map_err(Failure::to("find the current folder"))?;
+    let invocation = Invocation {
+        sources,
+        args: args.to_vec(),
+        notify,
+        stdio,
+        daemon,
+    };
+    Ok(if is_check {
+        server::check_upgrade(invocation, workload)
+    } else {
+        server::serve(invocation, workload)
+    })
+}
