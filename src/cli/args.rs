@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::config::Flags;
+use super::flags::{RunArgs, RunFlags};
 use crate::control::ScaleTo;
 
 /// A prefork HTTP server. Without a verb it serves in the foreground, as `run` does.
@@ -44,51 +44,6 @@ pub(super) struct Common {
     /// Print JSON; text for humans goes to standard error
     #[arg(long, global = true)]
     pub(super) json: bool,
-}
-
-/// The flags of `run` and `start`, which override the configuration file.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Args)]
-pub(super) struct RunFlags {
-    /// How many workers: N, max, -N (so many fewer than max) or 50%
-    #[arg(
-        short,
-        long,
-        visible_alias = "workers",
-        value_name = "N",
-        allow_hyphen_values = true
-    )]
-    instances: Option<String>,
-    /// Listen at host:port, [::]:port or unix:/path; may be repeated
-    #[arg(long, value_name = "ADDR")]
-    listen: Vec<String>,
-    /// development, production or another word (also APP_ENV)
-    #[arg(long)]
-    env: Option<String>,
-    /// The server's name (default: the folder's)
-    #[arg(short, long)]
-    name: Option<String>,
-    /// Serve the files of this folder
-    #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
-    /// Write the master's pid to this file
-    #[arg(long, value_name = "FILE")]
-    pid_file: Option<PathBuf>,
-    /// Set an environment variable; may be repeated
-    #[arg(short = 'e', value_name = "K=V", value_parser = key_value)]
-    set: Vec<(String, String)>,
-    /// Only find out whether this program could take the server over
-    #[arg(long, hide = true)]
-    check_upgrade: bool,
-}
-
-/// What can stand after `run`, `start`, `validate` and `config`.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Args)]
-pub(super) struct RunArgs {
-    #[command(flatten)]
-    flags: RunFlags,
-    /// The configuration file, as with --config
-    #[arg(value_name = "FILE", conflicts_with = "config")]
-    file: Option<PathBuf>,
 }
 
 /// The verbs.
@@ -166,16 +121,18 @@ pub(super) struct Named {
 }
 
 impl Cli {
+    /// Whether programs read the outcome.
+    pub(super) fn is_json(&self) -> bool {
+        self.common.json || matches!(self.verb, Some(Verb::Jlist(_)))
+    }
+
     /// What is to be done, and which server it is about: a verb is always there, and the flags
     /// given before it are with it.
     ///
     /// # Errors
     /// When what was given does not go together.
     pub(super) fn into_parts(self) -> Result<(Common, Verb), String> {
-        let mut early = RunArgs {
-            flags: self.run,
-            file: None,
-        };
+        let mut early = RunArgs::from(self.run);
         let verb = match (self.verb, self.test, self.dump) {
             (None, false, false) => Verb::Run(early),
             (None, true, _) => Verb::Validate(early),
@@ -204,50 +161,6 @@ impl Cli {
 
 const MISPLACED: &str =
     "flags such as --listen and --workers belong to run, start, validate and config";
-
-impl RunArgs {
-    /// Whether `--check-upgrade` was given.
-    pub(super) fn is_check_upgrade(&self) -> bool {
-        self.flags.check_upgrade
-    }
-
-    /// The same, in the form the configuration takes.
-    pub(super) fn into_flags(self, common: &Common) -> Flags {
-        let flags = self.flags;
-        Flags {
-            config: self.file.or_else(|| common.config.clone()),
-            workers: flags.instances,
-            listen: flags.listen,
-            env: flags.env,
-            name: flags.name,
-            root: flags.root,
-            pid_file: flags.pid_file,
-            control: common.control.clone(),
-            set: flags.set,
-        }
-    }
-
-    /// Adds what was given after the verb, which wins.
-    fn absorb(&mut self, late: Self) {
-        let (early, flags) = (&mut self.flags, late.flags);
-        early.instances = flags.instances.or(early.instances.take());
-        early.listen.extend(flags.listen);
-        early.env = flags.env.or(early.env.take());
-        early.name = flags.name.or(early.name.take());
-        early.root = flags.root.or(early.root.take());
-        early.pid_file = flags.pid_file.or(early.pid_file.take());
-        early.set.extend(flags.set);
-        early.check_upgrade |= flags.check_upgrade;
-        self.file = late.file;
-    }
-}
-
-fn key_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("say KEY=VALUE".to_owned()),
-    }
-}
 
 fn duration(text: &str) -> Result<Duration, String> {
     let read = text.parse::<jiff::SignedDuration>().ok();

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use super::outcome::Outcome;
+use super::outcome::say;
 use crate::config::Problems;
 use crate::control::{Answer, CallError};
 use crate::exit::Exit;
@@ -100,13 +100,12 @@ impl Failure {
 
     /// Tells it, with its causes, and says what to exit with.
     pub(super) fn print(&self, program: &str, json: bool) -> Exit {
-        // The lines of a configuration's problems begin with their file.
-        let prefix = match self {
-            Self::Config(_) => String::new(),
-            _ => format!("{program}: "),
+        let message = self.with_causes();
+        let text = match self {
+            Self::Config(_) => message.clone(), // its lines begin with their file
+            _ => format!("{program}: {message}"),
         };
-        let text = format!("{prefix}{}", self.with_causes());
-        Outcome::Said(Answer::new(self.exit(), text)).print(json)
+        say(&Answer::new(self.exit(), message), &text, json)
     }
 
     fn with_causes(&self) -> String {

@@ -5,8 +5,11 @@ mod args;
 mod background;
 mod check;
 mod failure;
+mod flags;
 mod format;
+mod launch;
 mod list;
+mod logs;
 mod outcome;
 mod run;
 mod scope;
@@ -24,7 +27,6 @@ use clap::Parser;
 use self::args::{Cli, Common, Verb};
 use self::failure::Failure;
 use self::outcome::Outcome;
-use self::scope::Scope;
 use crate::exit::Exit;
 use crate::master::Workload;
 
@@ -41,48 +43,47 @@ pub(crate) fn run(args: &[OsString], workload: Box<dyn Workload>) -> Exit {
             };
         }
     };
-    let json = cli.common.json;
-    let done = cli
-        .into_parts()
-        .map_err(Failure::Usage)
-        .and_then(|(common, verb)| match verb {
-            Verb::Run(flags) => run::run(flags, &common, args, workload),
-            verb => carry_out(verb, common, args).map(|outcome| outcome.print(json)),
-        });
-    done.unwrap_or_else(|failure| failure.print(program(args), json))
+    let json = cli.is_json();
+    let parts = cli.into_parts().map_err(Failure::Usage);
+    let outcome = parts.and_then(|(common, verb)| carry_out(verb, &common, args, workload));
+    match outcome {
+        Ok(outcome) => outcome.print(json),
+        Err(failure) => failure.print(program(args), json),
+    }
 }
 
-/// Every verb but `run`.
-fn carry_out(verb: Verb, common: Common, args: &[OsString]) -> Result<Outcome, Failure> {
-    let scope = |common| Scope::new(common, program(args));
+fn carry_out(
+    verb: Verb,
+    common: &Common,
+    args: &[OsString],
+    workload: Box<dyn Workload>,
+) -> Result<Outcome, Failure> {
+    let find = |name| scope::find(common, name, program(args));
     match verb {
-        Verb::Run(flags) | Verb::Validate(flags) => check::validate(flags.into_flags(&common)),
-        Verb::Config(flags) => check::config(flags.into_flags(&common)),
-        Verb::Start(flags) => start::start(flags.into_flags(&common), args),
-        Verb::List(named) | Verb::Jlist(named) => list::list(&scope(common).find(named.name)?),
-        Verb::Describe(named) => list::describe(&scope(common).find(named.name)?),
-        Verb::Reload(named) => verbs::reload(&scope(common).find(named.name)?),
-        Verb::Restart { named, instance } => {
-            verbs::restart(&scope(common).find(named.name)?, instance)
-        }
-        Verb::Scale { name, to } => verbs::scale(&scope(common).find(name)?, to),
+        Verb::Run(given) => run::run(given, common, args, workload),
+        Verb::Start(given) => start::start(given.into_flags(common), args),
+        Verb::List(named) | Verb::Jlist(named) => list::list(&find(named.name)?),
+        Verb::Describe(named) => list::describe(&find(named.name)?),
+        Verb::Reload(named) => verbs::reload(&find(named.name)?),
+        Verb::Restart { named, instance } => verbs::restart(&find(named.name)?, instance),
+        Verb::Scale { name, to } => verbs::scale(&find(name)?, to),
         Verb::Stop {
             named,
             instance: Some(instance),
             timeout,
             force,
-        } => stop::stop_instance(&scope(common).find(named.name)?, instance, timeout, force),
+        } => stop::stop_instance(&find(named.name)?, instance, timeout, force),
         Verb::Stop {
             named,
             instance: None,
             timeout,
             force,
-        } => stop::stop(&scope(common).find(named.name)?, timeout, force),
-        Verb::Kill(named) => stop::kill(&scope(common).find(named.name)?),
-        Verb::Upgrade { binary, check } => {
-            verbs::upgrade(&scope(common).find(None)?, binary, check)
-        }
-        Verb::Ping(named) => verbs::ping(&scope(common).find(named.name)?),
+        } => stop::stop(&find(named.name)?, timeout, force),
+        Verb::Kill(named) => stop::kill(&find(named.name)?),
+        Verb::Upgrade { binary, check } => verbs::upgrade(&find(None)?, binary, check),
+        Verb::Ping(named) => verbs::ping(&find(named.name)?),
+        Verb::Validate(given) => check::validate(given.into_flags(common)),
+        Verb::Config(given) => check::config(given.into_flags(common)),
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) enum Outcome {
         /// For programs.
         json: Value,
     },
+    /// The server ran and has ended; whatever there was to say, it said.
+    Served(Exit),
 }
 
 impl Outcome {
@@ -28,13 +30,15 @@ impl Outcome {
         match self {
             Self::View { json: value, .. } if json => out(&format!("{value:#}")),
             Self::View { text, .. } => out(&text),
-            Self::Said(answer) => return say(&answer, json),
+            Self::Said(answer) => return say(&answer, &answer.message, json),
+            Self::Served(exit) => return exit,
         }
         Exit::Done
     }
 }
 
-fn say(answer: &Answer, json: bool) -> Exit {
+/// Prints an answer: for programs as it is, for humans as `text`.
+pub(super) fn say(answer: &Answer, text: &str, json: bool) -> Exit {
     let exit = Exit::from_code(answer.exit);
     if json {
         let value = serde_json::json!({
@@ -43,9 +47,9 @@ fn say(answer: &Answer, json: bool) -> Exit {
         out(&format!("{value:#}"));
     }
     if json || exit != Exit::Done {
-        line(io::stderr(), &answer.message);
+        line(io::stderr(), text);
     } else {
-        out(&answer.message);
+        out(text);
     }
     exit
 }

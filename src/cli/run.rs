@@ -4,21 +4,22 @@ use std::ffi::OsString;
 
 use nix::unistd::setsid;
 
-use super::args::{Common, RunArgs};
+use super::args::Common;
 use super::background::Background;
 use super::failure::Failure;
+use super::flags::RunArgs;
+use super::outcome::Outcome;
 use crate::config::Sources;
-use crate::exit::Exit;
 use crate::master::Workload;
 use crate::server::{self, Invocation};
 
 /// Serves until the server ends, or only checks whether this program could take it over.
 pub(super) fn run(
-    flags: RunArgs,
+    given: RunArgs,
     common: &Common,
     args: &[OsString],
     workload: Box<dyn Workload>,
-) -> Result<Exit, Failure> {
+) -> Result<Outcome, Failure> {
     let Background {
         daemon,
         notify,
@@ -27,8 +28,8 @@ pub(super) fn run(
     if daemon {
         setsid().map_err(|error| Failure::to("leave the terminal's session")(error.into()))?;
     }
-    let is_check = flags.is_check_upgrade();
-    let sources = Sources::from_process(flags.into_flags(common))
+    let is_check = given.is_check_upgrade();
+    let sources = Sources::from_process(given.into_flags(common))
         .map_err(Failure::to("find the current folder"))?;
     let invocation = Invocation {
         sources,
@@ -37,9 +38,9 @@ pub(super) fn run(
         stdio,
         daemon,
     };
-    Ok(if is_check {
+    Ok(Outcome::Served(if is_check {
         server::check_upgrade(invocation, workload)
     } else {
         server::serve(invocation, workload)
-    })
+    }))
 }

@@ -8,44 +8,29 @@ use super::failure::Failure;
 use crate::config::{self, Config, Flags, Sources};
 use crate::control::Connection;
 
-/// What was said about which server is meant.
-#[derive(Debug)]
-pub(super) struct Scope {
-    /// `--control` and `--config`, which say it outright.
-    common: Common,
-    /// For the advice in an error.
-    program: String,
-}
-
-impl Scope {
-    /// What the flags say.
-    pub(super) fn new(common: Common, program: &str) -> Self {
-        Self {
-            common,
-            program: program.to_owned(),
-        }
+/// The control socket of the server that is meant: `--control`, or `--config`'s, or the one of
+/// that name; else this folder's if it is live; else the only live one.
+///
+/// # Errors
+/// When there is none, or more than one, or `--config` is wrong.
+pub(super) fn find(
+    common: &Common,
+    name: Option<String>,
+    program: &str,
+) -> Result<PathBuf, Failure> {
+    if let Some(path) = &common.control {
+        return Ok(path.clone());
     }
-
-    /// The control socket of the server that is meant: `--control`, or `--config`'s, or the one of
-    /// that name; else this folder's if it is live; else the only live one.
-    ///
-    /// # Errors
-    /// When there is none, or more than one, or `--config` is wrong.
-    pub(super) fn find(self, name: Option<String>) -> Result<PathBuf, Failure> {
-        if let Some(path) = self.common.control {
-            return Ok(path);
-        }
-        let sources = sources(self.common.config.clone())?;
-        if self.common.config.is_some() {
-            return Ok(load(&sources)?.control.socket);
-        }
-        // A folder without a configuration, or with a broken one, must not keep `stop` from work.
-        let here = load(&sources).ok();
-        let folder = config::runtime_dir(&sources.env);
-        match name {
-            Some(name) => by_name(&name, here, &folder),
-            None => only_live(here, &folder, self.program),
-        }
+    let sources = sources(common.config.clone())?;
+    if common.config.is_some() {
+        return Ok(load(&sources)?.control.socket);
+    }
+    // A folder without a configuration, or with a broken one, must not keep `stop` from work.
+    let here = load(&sources).ok();
+    let folder = config::runtime_dir(&sources.env);
+    match name {
+        Some(name) => by_name(&name, here, &folder),
+        None => only_live(here, &folder, program),
     }
 }
 
@@ -72,7 +57,7 @@ fn by_name(name: &str, here: Option<Config>, folder: &Path) -> Result<PathBuf, F
     }
 }
 
-fn only_live(here: Option<Config>, folder: &Path, program: String) -> Result<PathBuf, Failure> {
+fn only_live(here: Option<Config>, folder: &Path, program: &str) -> Result<PathBuf, Failure> {
     if let Some(here) = here
         .map(|here| here.control.socket)
         .filter(|path| is_live(path))
@@ -81,7 +66,9 @@ fn only_live(here: Option<Config>, folder: &Path, program: String) -> Result<Pat
     }
     let mut live = live_in(folder);
     match live.len() {
-        0 => Err(Failure::NoServer { program }),
+        0 => Err(Failure::NoServer {
+            program: program.to_owned(),
+        }),
         1 => Ok(live.remove(0).1),
         _ => Err(Failure::Several {
             names: live.into_iter().map(|(name, _)| name).collect(),
@@ -125,7 +112,7 @@ mod tests {
     fn the_only_live_server_is_meant_and_stale_ones_do_not_count() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let find = || only_live(None, folder.path(), "shop".to_owned());
+        let find = || only_live(None, folder.path(), "shop");
 
         let none = find().unwrap_err();
         assert_eq!(none.exit().code(), 3);

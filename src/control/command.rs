@@ -72,7 +72,7 @@ impl FromStr for ScaleTo {
         if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(refusal(text));
         }
-        digits.parse().map(make).map_err(|_| refusal(text))
+        digits.parse().map(make).ok().ok_or_else(|| refusal(text))
     }
 }
 
