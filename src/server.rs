@@ -4,9 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use crate::config::{self, Sources};
-use crate::control::{
-    Answer, Command, ControlSocket, Description, ListRow, Notice, RowState, Totals,
-};
+use crate::control::{Answer, Command, ControlSocket, Description, ListRow, Notice, RowState, Totals};
 use crate::exit::Exit;
 use crate::master::Workload;
 use crate::sys::clock::now_ms;
@@ -41,65 +39,22 @@ pub(crate) fn serve(invocation: Invocation, _workload: Box<dyn Workload>) -> Exi
             return Exit::Failed;
         }
     };
-    let text = format!(
-        "ready pid {} {:?} {:?} daemon {} {:?}",
-        std::process::id(),
-        invocation.args,
-        config.control.socket,
-        invocation.daemon,
-        invocation.stdio
-    );
+    let text = format!("ready pid {} {:?} {:?} daemon {} {:?}", std::process::id(), invocation.args, config.control.socket, invocation.daemon, invocation.stdio);
     println!("{text}");
     if let Some(pipe) = invocation.notify {
         let _ = Notice::Ready(text).send(pipe);
     }
     let born = now_ms();
     loop {
-        let deadline = control
-            .next_deadline_ms()
-            .map_or(1000, |d| d.saturating_sub(now_ms()).min(1000));
-        let mut fds: Vec<_> = control
-            .poll_fds()
-            .into_iter()
-            .map(|(fd, flags)| nix::poll::PollFd::new(fd, flags))
-            .collect();
+        let deadline = control.next_deadline_ms().map_or(1000, |d| d.saturating_sub(now_ms()).min(1000));
+        let mut fds: Vec<_> = control.poll_fds().into_iter().map(|(fd, flags)| nix::poll::PollFd::new(fd, flags)).collect();
         let _ = nix::poll::poll(&mut fds, u16::try_from(deadline).unwrap_or(1000));
         control.expire(now_ms());
         for (id, command) in control.on_ready() {
-            let row = ListRow {
-                slot: 0,
-                pid: Some(42),
-                state: RowState::Serving,
-                generation: 1,
-                uptime_ms: now_ms() - born,
-                connections: 2,
-                inflight: 1,
-                requests: 1234,
-                restarts: 0,
-                rss_bytes: 12_345_678,
-                cpu_percent: 12.5,
-            };
+            let row = ListRow { slot: 0, pid: Some(42), state: RowState::Serving, generation: 1, uptime_ms: now_ms() - born, connections: 2, inflight: 1, requests: 1234, restarts: 0, rss_bytes: 12_345_678, cpu_percent: 12.5 };
             let answer = match command {
                 Command::List => Answer::with_data("", &[row]),
-                Command::Describe => Answer::with_data(
-                    "",
-                    &Description {
-                        name: config.name.clone(),
-                        pid: 1,
-                        version: "0".into(),
-                        config: None,
-                        addresses: vec!["http://127.0.0.1:1".into()],
-                        control: config.control.socket.clone(),
-                        instance_id: "u".into(),
-                        generation: 1,
-                        phase: "serving".into(),
-                        uptime_ms: now_ms() - born,
-                        binary: "/x".into(),
-                        kill_timeout_ms: 100,
-                        totals: Totals::default(),
-                        workers: vec![row],
-                    },
-                ),
+                Command::Describe => Answer::with_data("", &Description { name: config.name.clone(), pid: 1, version: "0".into(), config: None, addresses: vec!["http://127.0.0.1:1".into()], control: config.control.socket.clone(), instance_id: "u".into(), generation: 1, phase: "serving".into(), uptime_ms: now_ms() - born, binary: "/x".into(), kill_timeout_ms: 100, totals: Totals::default(), workers: vec![row] }),
                 Command::Stop { instance: None, .. } | Command::Kill => {
                     control.answer(id, &Answer::new(Exit::Done, "stopped"));
                     control.flush(std::time::Duration::from_secs(1));

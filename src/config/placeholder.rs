@@ -27,11 +27,7 @@ pub(crate) struct Sources {
 
 impl Sources {
     pub(crate) fn from_process(flags: Flags) -> std::io::Result<Self> {
-        Ok(Self {
-            flags,
-            env: std::env::vars().collect(),
-            cwd: std::env::current_dir()?,
-        })
+        Ok(Self { flags, env: std::env::vars().collect(), cwd: std::env::current_dir()? })
     }
 }
 
@@ -65,50 +61,13 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Problems> {
     if sources.flags.config.as_ref().is_some_and(|c| !c.exists()) {
         return Err(Problems("cannot read config".into()));
     }
-    let name = sources
-        .flags
-        .name
-        .clone()
-        .or_else(|| Some(sources.cwd.file_name()?.to_str()?.to_owned()))
-        .unwrap();
+    let name = sources.flags.name.clone().or_else(|| Some(sources.cwd.file_name()?.to_str()?.to_owned())).unwrap();
     let s = Duration::from_secs(10);
-    let socket = sources
-        .flags
-        .control
-        .clone()
-        .unwrap_or_else(|| runtime_dir(&sources.env).join(format!("{name}.sock")));
-    Ok(Loaded {
-        config: Config {
-            name,
-            env: AppEnv::Development,
-            file: sources.flags.config.clone(),
-            user: None,
-            group: None,
-            pid_file: None,
-            max_connections: 1,
-            root: Root::Welcome,
-            workers: Workers {
-                instances: Instances::Max,
-                accept_balance: AcceptBalance::Even,
-                listen_timeout: s,
-                kill_timeout: s,
-                min_uptime: s,
-                max_restarts: 1,
-                restart_window: s,
-                exp_backoff_restart_delay: s,
-                stall_timeout: s,
-                heartbeat_timeout: s,
-                drain_idle: s,
-            },
-            listen: vec![],
-            access_log: AccessLog {
-                path: LogTarget::Off,
-                format: LogFormat::Tiny,
-            },
-            log: Log {
-                level: String::new(),
-            },
-            control: Control { socket },
-        },
-    })
+    let socket = sources.flags.control.clone().unwrap_or_else(|| runtime_dir(&sources.env).join(format!("{name}.sock")));
+    Ok(Loaded { config: Config {
+        name, env: AppEnv::Development, file: sources.flags.config.clone(), user: None, group: None, pid_file: None, max_connections: 1,
+        root: Root::Welcome,
+        workers: Workers { instances: Instances::Max, accept_balance: AcceptBalance::Even, listen_timeout: s, kill_timeout: s, min_uptime: s, max_restarts: 1, restart_window: s, exp_backoff_restart_delay: s, stall_timeout: s, heartbeat_timeout: s, drain_idle: s },
+        listen: vec![], access_log: AccessLog { path: LogTarget::Off, format: LogFormat::Tiny }, log: Log { level: String::new() }, control: Control { socket },
+    } })
 }
