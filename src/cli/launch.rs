@@ -110,7 +110,7 @@ impl Wait {
         let Some(pipe) = self.pipe.as_mut().filter(|_| ready > 0) else {
             return Ok(None);
         };
-        let mut buffer = [0; 4096];
+        let mut buffer = vec![0; 64 * 1024]; // as much as a pipe holds
         match pipe.read(&mut buffer)? {
             0 => self.pipe = None,
             length => self.decoder.push(&buffer[..length]),
