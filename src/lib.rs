@@ -13,3 +13,5 @@ mod sys;
 mod worker;
 
 pub use crate::http::{Body, BodyTooLarge, BoxError, PeerAddr, RequestBody};
+pub use crate::server::Server;
+pub use crate::worker::WorkerContext;

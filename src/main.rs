@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    appserver::run(std::env::args_os()).into()
+    appserver::Server::from_args().run()
 }

@@ -31,7 +31,7 @@ use crate::exit::Exit;
 use crate::master::Workload;
 
 /// Does what the command line says; `workload` is what a worker of this program does.
-pub(crate) fn run(args: &[OsString], workload: Box<dyn Workload>) -> Exit {
+pub(crate) fn run(args: &[OsString], workload: &dyn Workload) -> Exit {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -56,7 +56,7 @@ fn carry_out(
     verb: Verb,
     common: &Common,
     args: &[OsString],
-    workload: Box<dyn Workload>,
+    workload: &dyn Workload,
 ) -> Result<Outcome, Failure> {
     let find = |name| scope::find(common, name, program(args));
     match verb {

@@ -18,7 +18,7 @@ pub(super) fn run(
     given: RunArgs,
     common: &Common,
     args: &[OsString],
-    workload: Box<dyn Workload>,
+    workload: &dyn Workload,
 ) -> Result<Outcome, Failure> {
     let Background {
         daemon,
@@ -36,10 +36,9 @@ pub(super) fn run(
         args: args.to_vec(),
         notify,
         stdio,
-        daemon,
     };
     Ok(Outcome::Served(if is_check {
-        server::check_upgrade(invocation, workload)
+        server::check_upgrade(&invocation)
     } else {
         server::serve(invocation, workload)
     }))

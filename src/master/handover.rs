@@ -43,6 +43,8 @@ pub(crate) struct Handover {
     pub(super) scaled: Option<u16>,
     /// The program that was executed, for the next upgrade.
     pub(super) binary: PathBuf,
+    /// The files behind standard output and error, in the background.
+    pub(super) stdio: Option<(PathBuf, PathBuf)>,
     pub(super) scoreboard_fd: RawFd,
     pub(super) control_fd: RawFd,
     pub(super) control_path: PathBuf,
@@ -205,6 +207,7 @@ impl Master<'_> {
             generation: self.plan.generation,
             scaled: self.scaled,
             binary,
+            stdio: self.setup.stdio.clone(),
             scoreboard_fd: self.scoreboard.file().as_raw_fd(),
             control_fd: desk.control.listener_fd().as_raw_fd(),
             control_path: self.plan.config.control.socket.clone(),

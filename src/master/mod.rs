@@ -94,7 +94,7 @@ enum Phase {
 #[derive(Debug)]
 pub(crate) struct Master<'w> {
     setup: Setup,
-    workload: &'w dyn WorkloadDebug,
+    workload: &'w dyn Workload,
     /// Made at the first start, kept over reloads and upgrades.
     instance_id: String,
     /// How many images this process has had before: upgrades.
@@ -129,10 +129,7 @@ pub(crate) struct Master<'w> {
     previous: Option<(File, PreviousState)>,
 }
 
-/// A workload, as a field of a type that can be printed.
-trait WorkloadDebug: Workload {}
-impl<W: Workload + ?Sized> WorkloadDebug for W {}
-impl std::fmt::Debug for dyn WorkloadDebug + '_ {
+impl std::fmt::Debug for dyn Workload + '_ {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Workload")
     }

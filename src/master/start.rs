@@ -12,7 +12,7 @@ use super::plan::{PlanError, raise_file_limit, warn};
 use super::seed::Plan;
 use super::slot::Slot;
 use super::state::WorkerState;
-use super::{Desk, Master, Phase, Setup, Workload, WorkloadDebug};
+use super::{Desk, Master, Phase, Setup, Workload};
 use crate::config::{Loaded, Root};
 use crate::control::{ControlError, ControlSocket, Notice};
 use crate::exit::Exit;
@@ -72,12 +72,27 @@ impl<'w> Master<'w> {
     /// Takes the addresses and the control socket, and forks the first worker.
     ///
     /// # Errors
-    /// Names what cannot be had. Nothing is left behind.
-    pub(crate) fn start<W: Workload>(
+    /// Names what cannot be had, and gives back who waits to hear it. Nothing is left behind.
+    pub(crate) fn start(
         setup: Setup,
         loaded: Loaded,
-        workload: &'w W,
+        workload: &'w dyn Workload,
         notify: Option<OwnedFd>,
+    ) -> Result<Self, (StartError, Option<OwnedFd>)> {
+        match Self::prepare(setup, loaded, workload) {
+            Ok(mut master) => {
+                master.notify = notify;
+                master.boot(SlotId(0));
+                Ok(master)
+            }
+            Err(error) => Err((error, notify)),
+        }
+    }
+
+    fn prepare(
+        setup: Setup,
+        loaded: Loaded,
+        workload: &'w dyn Workload,
     ) -> Result<Self, StartError> {
         raise_file_limit();
         signal::ignore_pipe()?;
@@ -89,7 +104,6 @@ impl<'w> Master<'w> {
         let mut master =
             Self::assemble(setup, workload, desk, plan, scoreboard, ListenerSet::default());
         master.instance_id = instance_id;
-        master.notify = notify;
         if let Err(error) = master.open() {
             master.listeners.end_all();
             master.desk().control.unlink();
@@ -97,20 +111,18 @@ impl<'w> Master<'w> {
         }
         master.title();
         warn(&master.plan.config);
-        master.boot(SlotId(0));
         Ok(master)
     }
 
     /// A master without slots.
-    pub(super) fn assemble<W: Workload>(
+    pub(super) fn assemble(
         setup: Setup,
-        workload: &'w W,
+        workload: &'w dyn Workload,
         desk: Desk,
         plan: Rc<Plan>,
         scoreboard: &'static Scoreboard,
         listeners: ListenerSet,
     ) -> Self {
-        let workload: &dyn WorkloadDebug = workload;
         Self {
             setup,
             workload,

@@ -239,16 +239,17 @@ impl<'w> Master<'w> {
     ///
     /// # Errors
     /// When its state cannot be taken over.
-    pub(crate) fn resume<W: Workload>(
+    pub(crate) fn resume(
         mut setup: Setup,
         handover: &Handover,
-        workload: &'w W,
+        workload: &'w dyn Workload,
     ) -> Result<Self, StartError> {
         raise_file_limit();
         signal::ignore_pipe()?;
         env::remove(HANDOVER_VARIABLE)?;
         let loaded = load(&setup.sources, handover).map_err(StartError::Handover)?;
         setup.binary.clone_from(&handover.binary);
+        setup.stdio.clone_from(&handover.stdio);
         let control_socket = fd::adopt(handover.control_fd)?;
         let control = ControlSocket::adopt(control_socket, handover.control_path.clone());
         let desk = Desk { control, signals: signal::receive(&RECEIVED)? };

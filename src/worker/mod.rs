@@ -1,2 +1,18 @@
-//! A worker: one process, one thread, one runtime.
+//! A worker: one process, one thread, one runtime. It accepts connections, serves them through
+//! the [`stack`](mod@stack), and does what the master orders.
+//!
+//! `boot` is its life from the fork to the exit; `accept` takes connections and shares them with
+//! siblings; `connection` talks to clients; `orders` listens to the master.
+
+mod accept;
+mod boot;
+mod connection;
+mod context;
+mod handoff;
+mod heartbeat;
+mod orders;
 mod stack;
+mod watch;
+
+pub(crate) use boot::{FilesWorkload, HttpWorkload};
+pub use context::WorkerContext;

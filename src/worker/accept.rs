@@ -1,0 +1,366 @@
+//! Taking connections: from the worker's own queues, from those of slots it looks after, and from
+//! siblings that hold more.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, spawn_local, yield_now};
+
+use super::handoff::{Balance, Place};
+use super::watch::watch;
+use crate::config::AcceptBalance;
+use crate::net::{HandOff, HandOffQueue, ListenerId, ListenerSet, ListenerSockets};
+use crate::scoreboard::{Row, Scoreboard, SlotId};
+use crate::sys::{fd, socket};
+
+/// How many connections are taken in a row before others get their turn.
+const BATCH: usize = 32;
+/// How long to wait when the process or the machine has no descriptor left: the edge-triggered
+/// wake-up is spent, so nothing but time brings the next look.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// What hands an accepted connection to the HTTP side.
+type Serve = Box<dyn Fn(OwnedFd, ListenerId)>;
+
+/// Where connections come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    /// The accept queue of a slot at an address.
+    Listener(SlotId, ListenerId),
+    /// The hand-off queue of a slot.
+    Queue(SlotId),
+}
+
+/// The accepting side of a worker. Share it with `Rc`.
+pub(super) struct Acceptor {
+    /// This worker's slot.
+    slot: SlotId,
+    row: Row<'static>,
+    scoreboard: &'static Scoreboard,
+    /// Whether connections are passed to quieter siblings.
+    is_even: bool,
+    /// The most connections this worker holds.
+    max_connections: u32,
+    /// The sockets of all slots.
+    sockets: RefCell<ListenerSet>,
+    /// How this worker's share compares.
+    pub(super) balance: Balance,
+    /// The task of each source.
+    tasks: RefCell<BTreeMap<Source, AbortHandle>>,
+    /// Told when a connection has ended, for those who wait for room.
+    room: Notify,
+    serve: Serve,
+}
+
+/// What a look at a source gave.
+enum Look {
+    /// There was nothing more.
+    Empty,
+    /// There may be more.
+    More,
+    /// No descriptor is left.
+    Later,
+    /// The source is no more.
+    Ended,
+}
+
+impl Acceptor {
+    pub(super) fn new(
+        seed: Accepting,
+        balance: Balance,
+        serve: impl Fn(OwnedFd, ListenerId) + 'static,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            slot: seed.slot,
+            row: seed.row,
+            scoreboard: seed.scoreboard,
+            is_even: seed.balance == AcceptBalance::Even,
+            max_connections: seed.max_connections,
+            sockets: RefCell::new(seed.listeners),
+            balance,
+            tasks: RefCell::default(),
+            room: Notify::new(),
+            serve: Box::new(serve),
+        })
+    }
+
+    /// Accepts for this worker's own slot and for those in `adopted`, and for no others.
+    pub(super) fn accept_for(self: &Rc<Self>, adopted: &[SlotId]) {
+        let wanted = self.sources(adopted);
+        let mut tasks = self.tasks.borrow_mut();
+        tasks.retain(|source, task| {
+            let stays = wanted.contains(source) && !task.is_finished();
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for source in wanted {
+            tasks.entry(source).or_insert_with(|| {
+                let acceptor = Rc::clone(self);
+                spawn_local(async move { acceptor.run(source).await }).abort_handle()
+            });
+        }
+    }
+
+    fn sources(&self, adopted: &[SlotId]) -> BTreeSet<Source> {
+        let sockets = self.sockets.borrow();
+        let mut sources = BTreeSet::new();
+        for slot in std::iter::once(self.slot).chain(adopted.iter().copied()) {
+            sources.insert(Source::Queue(slot));
+            for listener in &sockets.listeners {
+                let is_own = slot == self.slot; // a shared socket is everybody's own
+                if is_own || matches!(listener.sockets, ListenerSockets::PerSlot { .. }) {
+                    sources.insert(Source::Listener(slot, listener.id));
+                }
+            }
+        }
+        sources
+    }
+
+    /// Takes what waits, for as long as the source exists.
+    async fn run(self: Rc<Self>, source: Source) {
+        let ended = match self.descriptor(source).map(|fd| fd.and_then(watch)) {
+            None => return, // a slot that was forgotten meanwhile
+            Some(Ok(ready)) => self.drive(source, &ready).await,
+            Some(Err(error)) => Err(error),
+        };
+        if let Err(error) = ended {
+            tracing::error!(?source, %error, "cannot accept");
+        }
+    }
+
+    fn descriptor(&self, source: Source) -> Option<io::Result<OwnedFd>> {
+        let sockets = self.sockets.borrow();
+        let socket = match source {
+            Source::Listener(slot, id) => sockets.get(id)?.socket(slot)?,
+            Source::Queue(slot) => &sockets.queues.get(&slot)?.receiver,
+        };
+        Some(fd::duplicate(socket))
+    }
+
+    async fn drive(&self, source: Source, ready: &AsyncFd<OwnedFd>) -> io::Result<()> {
+        loop {
+            if self.is_full() && !self.siblings_have_room() {
+                // A sibling's room is not announced here: look again after a while.
+                let _ = tokio::time::timeout(RETRY, self.room.notified()).await;
+                continue;
+            }
+            let mut guard = ready.readable().await?;
+            match self.take(source, ready.get_ref()) {
+                Look::Empty => guard.clear_ready(),
+                Look::More => yield_now().await,
+                Look::Later => tokio::time::sleep(RETRY).await,
+                Look::Ended => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes some connections. Nothing in here waits, so a task that is aborted has none in hand.
+    fn take(&self, source: Source, fd: &impl AsFd) -> Look {
+        for _ in 0..BATCH {
+            let look = match source {
+                Source::Listener(slot, id) => self.take_accepted(slot, id, fd),
+                Source::Queue(slot) => self.take_handed(slot, fd),
+            };
+            match look {
+                Look::More if !self.is_full() => {}
+                look => return look,
+            }
+        }
+        Look::More
+    }
+
+    fn take_accepted(&self, slot: SlotId, id: ListenerId, fd: &impl AsFd) -> Look {
+        // Counted before it is there: whoever reads the row of a killed worker must not find
+        // fewer connections than have died with it.
+        let held = self.row.connections();
+        self.row.set_connections(held + 1);
+        let accepted = socket::accept(fd);
+        match accepted {
+            Ok(Some(connection)) => {
+                self.row.count_accepted();
+                if slot != self.slot {
+                    self.row.count_adopted();
+                }
+                self.place(id, connection, held);
+                Look::More
+            }
+            Ok(None) => {
+                self.row.set_connections(held);
+                Look::Empty
+            }
+            Err(error) => {
+                self.row.set_connections(held);
+                look_after(&error)
+            }
+        }
+    }
+
+    /// Passes a connection to a sibling that holds fewer, or keeps it.
+    fn place(&self, listener: ListenerId, connection: OwnedFd, held: u64) {
+        let slots = self.slots();
+        let place = if self.is_full() {
+            self.balance.reserve_below(&slots, self.max_connections)
+        } else if self.is_even {
+            self.balance.reserve_quieter(&slots)
+        } else {
+            None
+        };
+        if place.is_some_and(|place| self.pass_on(place, listener, &connection)) {
+            drop(connection);
+            self.row.set_connections(held);
+            return;
+        }
+        self.keep(listener, connection);
+    }
+
+    fn pass_on(&self, place: Place, listener: ListenerId, connection: &OwnedFd) -> bool {
+        let sockets = self.sockets.borrow();
+        let hand_off = HandOff { listener, row: place.row.id(), epoch: place.epoch };
+        let sent = sockets
+            .queues
+            .get(&place.slot)
+            .is_some_and(|queue| hand_off.send(&queue.sender, connection).is_ok());
+        if sent {
+            self.row.count_handed_off();
+        } else {
+            place.row.assign(place.epoch, -1); // its queue is full: it is served here
+        }
+        sent
+    }
+
+    fn keep(&self, listener: ListenerId, connection: OwnedFd) {
+        self.balance.keep();
+        (self.serve)(connection, listener);
+    }
+
+    fn take_handed(&self, slot: SlotId, fd: &impl AsFd) -> Look {
+        match HandOff::receive(fd) {
+            Ok(Some((hand_off, connection))) => {
+                self.balance.take_over(self.scoreboard.row(hand_off.row), hand_off.epoch);
+                if slot != self.slot {
+                    self.row.count_adopted();
+                }
+                (self.serve)(connection, hand_off.listener);
+                Look::More
+            }
+            Ok(None) => Look::Empty,
+            Err(error) => look_after(&error),
+        }
+    }
+
+    /// A connection has ended.
+    pub(super) fn on_closed(&self) {
+        self.balance.end();
+        self.room.notify_waiters();
+    }
+
+    fn is_full(&self) -> bool {
+        self.row.assigned().1 >= self.max_connections
+    }
+
+    fn siblings_have_room(&self) -> bool {
+        let limit = self.max_connections;
+        let rows = self.slots().into_iter().filter(|slot| *slot != self.slot);
+        let mut rows = rows.filter_map(|slot| self.scoreboard.serving(slot));
+        rows.any(|row| row.assigned().1 < limit)
+    }
+
+    fn slots(&self) -> BTreeSet<SlotId> {
+        self.sockets.borrow().queues.keys().copied().collect()
+    }
+
+    /// Notes a socket of a slot that was born after this worker.
+    pub(super) fn learn_listener(&self, slot: SlotId, id: ListenerId, socket: OwnedFd) {
+        let mut sockets = self.sockets.borrow_mut();
+        let listener = sockets.listeners.iter_mut().find(|listener| listener.id == id);
+        if let Some(ListenerSockets::PerSlot { of, .. }) = listener.map(|l| &mut l.sockets) {
+            of.insert(slot, socket);
+        }
+    }
+
+    /// Notes the hand-off queue of a slot that was born after this worker.
+    pub(super) fn learn_queue(&self, slot: SlotId, queue: HandOffQueue) {
+        self.sockets.borrow_mut().queues.insert(slot, queue);
+    }
+
+    /// Closes what this process holds of a slot that is no more.
+    pub(super) fn forget(&self, slot: SlotId) {
+        let is_of = |source: &Source| match source {
+            Source::Listener(other, _) | Source::Queue(other) => *other == slot,
+        };
+        self.tasks.borrow_mut().retain(|source, task| {
+            if is_of(source) {
+                task.abort();
+            }
+            !is_of(source)
+        });
+        let mut sockets = self.sockets.borrow_mut();
+        sockets.queues.remove(&slot);
+        for listener in &mut sockets.listeners {
+            if let ListenerSockets::PerSlot { of, .. } = &mut listener.sockets {
+                of.remove(&slot);
+            }
+        }
+    }
+
+    /// Accepts no more. When nobody comes after this worker, what waits is taken first, and the
+    /// listeners are ended in the same breath.
+    pub(super) fn stop(&self, is_last: bool) {
+        let mut sources = Vec::new();
+        for (source, task) in std::mem::take(&mut *self.tasks.borrow_mut()) {
+            task.abort();
+            sources.push(source);
+        }
+        if is_last {
+            sources.into_iter().for_each(|source| self.empty(source));
+        }
+        *self.sockets.borrow_mut() = ListenerSet::default();
+    }
+
+    fn empty(&self, source: Source) {
+        let Some(Ok(socket)) = self.descriptor(source) else { return };
+        while matches!(self.take(source, &socket), Look::More) {}
+        if matches!(source, Source::Listener(..)) {
+            socket::end_listener(&socket);
+        }
+    }
+}
+
+/// What an [`Acceptor`] is made of.
+#[derive(Debug)]
+pub(super) struct Accepting {
+    /// The worker's slot.
+    pub(super) slot: SlotId,
+    /// The worker's row.
+    pub(super) row: Row<'static>,
+    /// The scoreboard.
+    pub(super) scoreboard: &'static Scoreboard,
+    /// The sockets of all slots.
+    pub(super) listeners: ListenerSet,
+    /// How connections are shared.
+    pub(super) balance: AcceptBalance,
+    /// The most connections this worker holds.
+    pub(super) max_connections: u32,
+}
+
+fn look_after(error: &io::Error) -> Look {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+            tracing::warn!(%error, "cannot accept, trying again");
+            Look::Later
+        }
+        Some(libc::EINVAL | libc::EBADF | libc::ENOTSOCK) => Look::Ended, // it was shut down
+        _ => {
+            tracing::warn!(%error, "cannot accept this one");
+            Look::More
+        }
+    }
+}

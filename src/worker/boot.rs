@@ -1,0 +1,323 @@
+//! The life of a worker, from its fork to its exit.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::task::spawn_local;
+
+use super::accept::{Accepting, Acceptor};
+use super::connection::{Connections, Drain as Closing, Limits, Peer};
+use super::context::WorkerContext;
+use super::handoff::Balance;
+use super::heartbeat;
+use super::orders::{Event, Orders};
+use super::stack::{self, ConnectionService, Stack};
+use crate::config::{Config, Root};
+use crate::exit::Exit;
+use crate::http::{BoxError, Files, Identity, LogBuffer, PeerAddr, Site, Welcome};
+use crate::log;
+use crate::master::{Drain, Order, Plan, Report, Seed, Socket, Workload};
+use crate::net::{HandOffQueue, ListenerId};
+use crate::scoreboard::{Row, RowState, SlotId};
+use crate::sys::{clock, stack as call_stack};
+
+/// The workload of the plain program: a folder of files, or the welcome page.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FilesWorkload;
+
+/// The workload of an embedding program: what `make` returns, made in each worker after the fork.
+pub(crate) struct HttpWorkload<F> {
+    make: F,
+}
+
+impl<F> HttpWorkload<F> {
+    pub(crate) fn new(make: F) -> Self {
+        Self { make }
+    }
+}
+
+impl Workload for FilesWorkload {
+    fn run(&self, seed: Seed) -> Exit {
+        match seed.plan.config.root.clone() {
+            Root::Folder(path) => live(seed, async |_| Ok(Files::open(&path)?)),
+            Root::Welcome => {
+                let identity = Identity {
+                    instance_id: seed.instance_id.clone(),
+                    slot: seed.slot,
+                    pid: std::process::id().cast_signed(),
+                    generation: seed.plan.generation,
+                };
+                live(seed, async |_| Ok(Welcome::new(&identity)))
+            }
+        }
+    }
+}
+
+impl<F, A> Workload for HttpWorkload<F>
+where
+    F: AsyncFn(WorkerContext) -> Result<A, BoxError>,
+    A: Site,
+{
+    fn run(&self, seed: Seed) -> Exit {
+        live(seed, &self.make)
+    }
+}
+
+/// Boots, serves and leaves.
+fn live<A: Site>(
+    seed: Seed,
+    make: impl AsyncFn(WorkerContext) -> Result<A, BoxError>,
+) -> Exit {
+    let row = seed.scoreboard.row(seed.row);
+    if let Err(error) = call_stack::capture_into(row.stack_area()) {
+        tracing::warn!(%error, "stacks of this worker cannot be shown");
+    }
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4) // one slow disk must not make hundreds of threads
+        .thread_keep_alive(Duration::from_secs(1))
+        .build_local(LocalOptions::default());
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = seed.link.send(&Report::Failed(format!("no runtime: {error}")), &[]);
+            return Exit::Failed;
+        }
+    };
+    let exit = runtime.block_on(async {
+        spawn_local(heartbeat::beat(row));
+        match Worker::boot(seed, row, make).await {
+            Ok(worker) => worker.serve().await,
+            Err(exit) => exit,
+        }
+    });
+    runtime.shutdown_background(); // a blocking task must not hold the exit up
+    exit
+}
+
+/// A worker that has booted.
+struct Worker {
+    orders: Orders,
+    plan: Rc<Plan>,
+    stdio: Option<(std::path::PathBuf, std::path::PathBuf)>,
+    row: Row<'static>,
+    acceptor: Rc<Acceptor>,
+    connections: Connections,
+    log: Option<Rc<LogBuffer>>,
+    /// Tells the stack that answers shall say `Connection: close`.
+    draining: Rc<Cell<bool>>,
+}
+
+/// How long a worker goes on.
+enum Next {
+    /// Until the next event.
+    GoOn,
+    /// Until its connections have closed, or the time is over.
+    Leave(Option<Duration>),
+    /// Not at all.
+    Quit,
+}
+
+impl Worker {
+    async fn boot<A: Site>(
+        seed: Seed,
+        row: Row<'static>,
+        make: impl AsyncFn(WorkerContext) -> Result<A, BoxError>,
+    ) -> Result<Self, Exit> {
+        let context = WorkerContext::new(&seed);
+        let Seed { slot, scoreboard, listeners, link, signals, plan, stdio, .. } = seed;
+        let failed = |link: &crate::master::Link, reason: String| {
+            tracing::error!(%slot, "worker cannot boot: {reason}");
+            let _ = link.send(&Report::Failed(reason), &[]); // the master may be gone
+            Exit::Failed
+        };
+        let site = make(context).await.map_err(|error| failed(&link, chain(&*error)))?;
+        let config = &plan.config;
+        let draining = Rc::new(Cell::new(false));
+        let log = open_log(&plan, slot).map_err(|error| failed(&link, error))?;
+        let shared =
+            stack::Shared { row, log: log.clone(), draining: Rc::clone(&draining) };
+        let connections = Connections::new(config.workers.drain_idle, row);
+        let limits: BTreeMap<ListenerId, Rc<Limits>> = listeners
+            .listeners
+            .iter()
+            .map(|listener| (listener.id, Rc::new(plan.listen(&listeners, listener.id).into())))
+            .collect();
+        let stall_timeout = clock::millis(config.workers.stall_timeout);
+        let accepting = Accepting {
+            slot,
+            row,
+            scoreboard,
+            listeners,
+            balance: config.workers.accept_balance,
+            max_connections: config.max_connections,
+        };
+        let balance = Balance::new(scoreboard, slot, row, stall_timeout);
+        let serve =
+            serve_with(stack::stack(site, shared), connections.clone(), limits, config);
+        let acceptor = Acceptor::new(accepting, balance, serve);
+        let closed = Rc::clone(&acceptor);
+        connections.on_closed(move || closed.on_closed());
+        let orders = match Orders::new(link, signals) {
+            Ok(orders) => orders,
+            Err(error) => {
+                tracing::error!(%slot, %error, "worker cannot listen to its master");
+                return Err(Exit::Failed);
+            }
+        };
+        Ok(Self { orders, plan, stdio, row, acceptor, connections, log, draining })
+    }
+
+    /// Serves until it is told to leave.
+    async fn serve(mut self) -> Exit {
+        spawn_local(self.connections.clone().sweep_forever());
+        let housekeep = heartbeat::housekeep(
+            Rc::clone(&self.acceptor),
+            self.connections.clone(),
+            self.log.clone(),
+        );
+        spawn_local(housekeep);
+        self.row.set_state(RowState::Open);
+        self.acceptor.accept_for(&[]);
+        self.orders.report(&Report::Ready);
+        let mut limit = None;
+        let mut is_leaving = false;
+        loop {
+            let next = tokio::select! {
+                biased;
+                event = self.orders.next() => self.on_event(event),
+                () = self.connections.all_closed(), if is_leaving => Next::Quit,
+                () = wait_until(limit), if is_leaving => Next::Quit,
+            };
+            match next {
+                Next::GoOn => {}
+                Next::Leave(within) => {
+                    is_leaving = true;
+                    limit = within.map(|within| tokio::time::Instant::now() + within);
+                }
+                Next::Quit => break,
+            }
+        }
+        self.connections.abort_all();
+        if let Some(log) = &self.log {
+            log.flush();
+        }
+        Exit::Done
+    }
+
+    fn on_event(&self, event: Event) -> Next {
+        match event {
+            Event::Order(order, fds) => return self.on_order(order, fds),
+            Event::Leave => self.orders.report(&Report::Leaving), // the master answers with Drain
+            Event::Quit => return Next::Quit,
+            Event::Reopen => self.reopen(None),
+            Event::Orphaned => {
+                tracing::warn!("the master has gone, worker leaves");
+                self.leave(Drain { is_last: true, closes_idle: false });
+                return Next::Leave(Some(self.plan.config.workers.kill_timeout));
+            }
+        }
+        Next::GoOn
+    }
+
+    fn on_order(&self, order: Order, fds: Vec<OwnedFd>) -> Next {
+        let mut fds = fds.into_iter();
+        match order {
+            Order::Adopt(slots) => self.acceptor.accept_for(&slots),
+            Order::Learn(slot, Socket::Listener(id)) => {
+                if let Some(socket) = fds.next() {
+                    self.acceptor.learn_listener(slot, id, socket);
+                }
+            }
+            Order::Learn(slot, Socket::Queue) => {
+                if let (Some(sender), Some(receiver)) = (fds.next(), fds.next()) {
+                    self.acceptor.learn_queue(slot, HandOffQueue { sender, receiver });
+                }
+            }
+            Order::Forget(slot) => self.acceptor.forget(slot),
+            Order::Reopen => self.reopen(fds.next()),
+            Order::Drain(drain) => {
+                self.leave(drain);
+                return Next::Leave(None); // the master has the deadline
+            }
+        }
+        Next::GoOn
+    }
+
+    fn leave(&self, drain: Drain) {
+        self.row.set_state(RowState::Closed);
+        self.draining.set(true);
+        self.acceptor.stop(drain.is_last);
+        let how = if drain.closes_idle { Closing::CloseIdle } else { Closing::Graceful };
+        self.connections.drain(how);
+    }
+
+    /// Opens the logs anew; `file` is the access log as the master opened it.
+    fn reopen(&self, file: Option<OwnedFd>) {
+        if let Some(stdio) = &self.stdio
+            && let Err(error) = log::reopen_stdio(stdio)
+        {
+            tracing::warn!(%error, "cannot reopen standard output and error");
+        }
+        let Some(buffer) = &self.log else { return };
+        let file = match file {
+            Some(file) => Ok(Some(file)),
+            None => log::open(&self.plan.config.access_log.path),
+        };
+        match file {
+            Ok(Some(file)) => buffer.replace(file),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "cannot reopen the access log"),
+        }
+    }
+}
+
+fn open_log(plan: &Plan, slot: SlotId) -> Result<Option<Rc<LogBuffer>>, String> {
+    let Some(file) = &plan.access_log else { return Ok(None) };
+    let file = crate::sys::fd::duplicate(file).map_err(|error| error.to_string())?;
+    let format = plan.config.access_log.format;
+    Ok(Some(Rc::new(LogBuffer::new(format, slot, plan.generation, file))))
+}
+
+/// What the acceptor does with a connection: the stack serves it, within the limits of the
+/// address it came by.
+fn serve_with<A: Site>(
+    stack: Rc<Stack<A>>,
+    connections: Connections,
+    limits: BTreeMap<ListenerId, Rc<Limits>>,
+    config: &Config,
+) -> impl Fn(OwnedFd, ListenerId) + 'static {
+    let usual = Rc::new(Limits::from(&config.listen[0])); // there is one at least
+    move |socket, listener| {
+        let limits = Rc::clone(limits.get(&listener).unwrap_or(&usual));
+        let max_body = (limits.max_body > 0).then_some(limits.max_body);
+        let stack = Rc::clone(&stack);
+        connections.serve(socket, limits, |peer, watch| {
+            let peer = match peer {
+                Peer::Tcp(address) => PeerAddr::Inet(*address),
+                Peer::Unix => PeerAddr::Unix,
+            };
+            ConnectionService::new(stack, peer, max_body, watch)
+        });
+    }
+}
+
+fn wait_until(limit: Option<tokio::time::Instant>) -> impl Future<Output = ()> {
+    async move {
+        match limit {
+            Some(limit) => tokio::time::sleep_until(limit).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
