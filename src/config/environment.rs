@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::dirs::is_name;
 use super::key::{Key, Origin, Said, Statement};
-use super::keys::{CONFIG_KEYS, LISTEN_KEYS};
+use super::keys::{CONFIG_KEYS, LISTEN_KEYS, every_name};
 use super::kinds::list;
 use super::problem::{Place, Problem};
 use super::raw::Raw;
@@ -95,6 +95,7 @@ impl Environment {
         };
         // Without it, the parser takes a blank at the very end for an unfinished value.
         text.push('\n');
+        // It fills `${NAME}` in from the process's environment and from earlier lines.
         for item in dotenvy::from_read_iter(text.as_bytes()) {
             match item {
                 Ok((variable, value)) => {
@@ -227,18 +228,24 @@ impl Variable {
                 .for_each(|texts| raw.choose(texts, &origin));
         } else if name == ENV_FILE && self.layer == Layer::File {
             return Err(format!("{name} cannot be set in an env file"));
-        } else if let Some(key) = CONFIG_KEYS.iter().find(|key| key.is_variable(name)) {
+        } else if let Some(key) = find(CONFIG_KEYS, name) {
             raw.keys.push(Statement { key, said, origin });
-        } else if let Some(key) = LISTEN_KEYS.iter().find(|key| key.is_variable(name)) {
+        } else if let Some(key) = find(LISTEN_KEYS, name) {
             raw.every_address.push(Statement { key, said, origin });
         } else {
             return Err(format!(
-                "unknown variable {name}{}",
+                "there is no key for {name}{}",
                 hint(right_name(name).as_deref())
             ));
         }
         Ok(())
     }
+}
+
+/// The key that the environment calls so.
+fn find<T>(keys: &'static [Key<T>], variable: &str) -> Option<&'static Key<T>> {
+    keys.iter()
+        .find(|key| key.named().any(|named| named.variable == variable))
 }
 
 fn is_reserved(name: &str) -> bool {
@@ -247,12 +254,10 @@ fn is_reserved(name: &str) -> bool {
 
 /// The variable that was probably meant.
 fn right_name(name: &str) -> Option<String> {
-    let all: Vec<String> = CONFIG_KEYS
-        .iter()
-        .flat_map(Key::variables)
-        .chain(LISTEN_KEYS.iter().flat_map(Key::variables))
-        .chain([LISTEN.to_owned()])
-        .collect();
+    let all = every_name()
+        .map(|named| named.variable)
+        .chain([LISTEN.to_owned()]);
+    let all: Vec<String> = all.collect();
     // Without the beginning that all share, which would make any two of them look alike.
     let ends = all.iter().filter_map(|full| full.strip_prefix(PREFIX));
     let right = nearest(name.strip_prefix(PREFIX)?, ends)?;

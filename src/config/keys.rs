@@ -2,7 +2,7 @@
 //! file derive from it: a new key is one row here, one field, one default, one line in the sample.
 
 use super::Config;
-use super::key::Key;
+use super::key::{Key, Named};
 use super::kinds::{
     Account, Count, File, Filter, Kind, Name, OneOf, Size, Span, Target, Workforce,
 };
@@ -100,4 +100,12 @@ pub(super) fn sections() -> Vec<&'static str> {
         }
     }
     sections
+}
+
+/// Every name of every key.
+pub(super) fn every_name() -> impl Iterator<Item = Named> {
+    CONFIG_KEYS
+        .iter()
+        .flat_map(Key::named)
+        .chain(LISTEN_KEYS.iter().flat_map(Key::named))
 }

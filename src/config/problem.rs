@@ -42,17 +42,17 @@ impl Place {
         }
     }
 
-    /// Whether both are places in the same line of the same file.
-    pub(super) fn is_beside(&self, other: &Self) -> bool {
+    /// Whether this is in the same line of the same file as `other`, or in the next one.
+    pub(super) fn is_just_after(&self, other: &Self) -> bool {
         match (self, other) {
             (
+                Self::Position { file, line, .. },
                 Self::Position {
-                    file: a, line: b, ..
+                    file: other_file,
+                    line: other_line,
+                    ..
                 },
-                Self::Position {
-                    file: c, line: d, ..
-                },
-            ) => (a, b) == (c, d),
+            ) => file == other_file && (*other_line..=other_line + 1).contains(line),
             _ => false,
         }
     }
