@@ -5,12 +5,12 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::key::{Key, Named, Origin, Said, Statement};
-use super::keys::{CONFIG_KEYS, LISTEN, LISTEN_KEYS, every_name, sections};
+use super::key::{Key, Origin, Said, Statement};
+use super::keys::{CONFIG_KEYS, LISTEN, LISTEN_KEYS, sections};
 use super::problem::{Place, Problem};
 use super::raw::{Address, Raw};
-use super::suggest::{hint, nearest};
 use super::types::Listen;
+use super::unknown::unknown_key;
 
 /// Reads `text`, the content of the file that the operator calls `name`, which is in `folder`.
 pub(super) fn read(name: &str, folder: &Path, text: &str, problems: &mut Vec<Problem>) -> Raw {
@@ -137,7 +137,9 @@ impl Reader<'_> {
         let key = keys
             .iter()
             .find(|key| key.is_named(section, word))
-            .ok_or_else(|| origin.problem(unknown(section, word, value.get_ref())))?;
+            .ok_or_else(|| {
+                origin.problem(unknown_key(section, word, value.get_ref().is_table()))
+            })?;
         if earlier.iter().any(|other| std::ptr::eq(other.key, key)) {
             let names: Vec<&str> = key.names().collect();
             return Err(origin.problem(format!(
@@ -197,38 +199,4 @@ fn said(value: &DeValue<'_>) -> Said {
         DeValue::Datetime(_) => Said::Other("a date"),
         DeValue::Table(_) => Said::Other("a table"),
     }
-}
-
-/// The sentence about a key that does not exist.
-fn unknown(section: &str, word: &str, value: &DeValue<'_>) -> String {
-    if section.is_empty() && value.is_table() {
-        let right = nearest(word, sections()).map(|right| format!("[{right}]"));
-        return format!("unknown table [{word}]{}", hint(right.as_deref()));
-    }
-    let place = if section.is_empty() {
-        String::new()
-    } else {
-        format!(" in [{section}]")
-    };
-    format!(
-        "unknown key `{word}`{place}{}",
-        hint(right_key(section, word).as_deref())
-    )
-}
-
-/// The key that was probably meant: of the same name elsewhere, of a like name here, or elsewhere.
-fn right_key(section: &str, word: &str) -> Option<String> {
-    let all: Vec<Named> = every_name().collect();
-    let elsewhere = |name: &str| {
-        all.iter()
-            .find(|named| named.name == name)
-            .map(|named| named.path.clone())
-    };
-    let here = all
-        .iter()
-        .filter(|named| named.section == section)
-        .map(|named| named.name);
-    elsewhere(word)
-        .or_else(|| nearest(word, here).map(str::to_owned))
-        .or_else(|| nearest(word, all.iter().map(|named| named.name)).and_then(elsewhere))
 }

@@ -20,6 +20,12 @@ const TWO_HEARTBEATS: u64 = 200;
 /// The section of the keys of a listen address.
 pub(super) const LISTEN: &str = "listen";
 
+/// How the variables of the keys begin.
+pub(super) const PREFIX: &str = "APPSERVER_";
+
+/// The addresses, which are no key, in the environment; separated by commas.
+pub(super) const VARIABLE_OF_ADDRESSES: &str = "APPSERVER_LISTEN";
+
 /// A row. Without a range there is no number in the value.
 macro_rules! key {
     (@ $of:ty, $section:expr, $name:ident, $kind:ty, $range:expr, |$target:ident| $field:expr) => {{

@@ -109,11 +109,6 @@ impl Problems {
         problems.dedup();
         Err(Self(problems))
     }
-
-    /// Them, for whoever reports them one by one.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
-    }
 }
 
 impl fmt::Display for Problems {

@@ -127,7 +127,13 @@ fn expand_text(text: &mut String, env: &Environment) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether it went well; if not, it is a problem.
 fn keep(result: Result<(), String>, origin: &Origin, problems: &mut Vec<Problem>) -> bool {
-    problems.extend(result.as_ref().err().map(|what| origin.problem(what)));
-    result.is_ok()
+    match result {
+        Ok(()) => true,
+        Err(what) => {
+            problems.push(origin.problem(what));
+            false
+        }
+    }
 }

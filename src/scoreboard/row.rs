@@ -78,8 +78,7 @@ impl<'a> Row<'a> {
         self.store(Cell::Generation, generation);
         self.store(Cell::Started, clock::now_ms());
         self.store(Cell::Heartbeat, clock::now_ms());
-        self.cell(Cell::Assigned)
-            .store(epoch << 32, Ordering::Release);
+        self.cell(Cell::Assigned).store(epoch << 32, Ordering::Release);
     }
 
     /// Notes the process that now owns the row.
@@ -101,8 +100,7 @@ impl<'a> Row<'a> {
 
     /// Says whether siblings may hand connections to this worker.
     pub(crate) fn set_state(self, state: RowState) {
-        self.cell(Cell::State)
-            .store(u64::from(state == RowState::Open), Ordering::Release);
+        self.cell(Cell::State).store(u64::from(state == RowState::Open), Ordering::Release);
     }
 
     /// Whether siblings may hand connections to this worker.
@@ -204,8 +202,7 @@ impl<'a> Row<'a> {
     pub(crate) fn reserve(self, seen: (u32, u32)) -> bool {
         let (old, new) = (join(seen), join((seen.0, seen.1.wrapping_add(1))));
         let cell = self.cell(Cell::Assigned);
-        cell.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        cell.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Adds `change` to the connections assigned to the owner of epoch `epoch`; nothing happens

@@ -31,15 +31,7 @@ impl Counters {
 
     /// The counters in the order of their cells.
     pub(super) const NAMES: [&'static str; 10] = [
-        "requests",
-        "accepted",
-        "bytes",
-        "1xx",
-        "2xx",
-        "3xx",
-        "4xx",
-        "5xx",
-        "handed_off",
+        "requests", "accepted", "bytes", "1xx", "2xx", "3xx", "4xx", "5xx", "handed_off",
         "adopted",
     ];
 

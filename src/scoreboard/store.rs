@@ -27,9 +27,7 @@ impl Scoreboard {
     /// # Errors
     /// When the kernel grants no memory for it.
     pub(crate) fn create() -> io::Result<Self> {
-        Ok(Self {
-            words: SharedWords::create("appserver-scoreboard", WORDS)?,
-        })
+        Ok(Self { words: SharedWords::create("appserver-scoreboard", WORDS)? })
     }
 
     /// Opens the board that the previous image of this master made.
@@ -37,9 +35,7 @@ impl Scoreboard {
     /// # Errors
     /// When that image's board has another size.
     pub(crate) fn open(file: OwnedFd) -> io::Result<Self> {
-        Ok(Self {
-            words: SharedWords::open(file, WORDS)?,
-        })
+        Ok(Self { words: SharedWords::open(file, WORDS)? })
     }
 
     /// The memory's descriptor, for the next image.
@@ -82,15 +78,7 @@ impl Scoreboard {
         let responses = totals.responses;
         let [a, b, c, d, e] = responses;
         let values = [
-            totals.requests,
-            totals.accepted,
-            totals.bytes,
-            a,
-            b,
-            c,
-            d,
-            e,
-            totals.handed_off,
+            totals.requests, totals.accepted, totals.bytes, a, b, c, d, e, totals.handed_off,
             totals.adopted,
         ];
         for (offset, value) in values.into_iter().enumerate() {

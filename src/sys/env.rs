@@ -10,10 +10,7 @@ use std::io;
 pub(crate) fn set(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> io::Result<()> {
     super::fork::thread_count().and_then(only_one)?;
     // SAFETY: this is the only thread, so nobody reads the environment meanwhile.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "this is the place the lint points to"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "this is the place the lint points to")]
     unsafe {
         std::env::set_var(name, value);
     }
@@ -35,7 +32,5 @@ fn only_one(threads: usize) -> io::Result<()> {
     if threads == 1 {
         return Ok(());
     }
-    Err(io::Error::other(format!(
-        "cannot change the environment: there are {threads} threads"
-    )))
+    Err(io::Error::other(format!("cannot change the environment: there are {threads} threads")))
 }

@@ -20,10 +20,7 @@ pub(crate) fn replace(
     env: Vec<(OsString, OsString)>,
 ) -> io::Result<Infallible> {
     let path = c_string(path.as_os_str().to_owned())?;
-    let args = args
-        .into_iter()
-        .map(c_string)
-        .collect::<io::Result<Vec<_>>>()?;
+    let args = args.into_iter().map(c_string).collect::<io::Result<Vec<_>>>()?;
     let env = env
         .into_iter()
         .map(|(mut name, value)| {

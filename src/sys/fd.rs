@@ -46,7 +46,10 @@ pub(crate) fn send(socket: &impl AsFd, bytes: &[u8], fds: &[RawFd]) -> io::Resul
 ///
 /// # Errors
 /// `WouldBlock` when nothing waits; `InvalidData` when the message did not fit.
-pub(crate) fn receive(socket: &impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+pub(crate) fn receive(
+    socket: &impl AsFd,
+    buffer: &mut [u8],
+) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = cmsg_space!([RawFd; MAX_FDS]);
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
     loop {
@@ -63,14 +66,8 @@ pub(crate) fn receive(socket: &impl AsFd, buffer: &mut [u8]) -> io::Result<(usiz
                 fds.extend(received.into_iter().map(own));
             }
         }
-        if message
-            .flags
-            .intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC)
-        {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "message too long",
-            ));
+        if message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "message too long"));
         }
         return Ok((message.bytes, fds));
     }
@@ -82,9 +79,7 @@ pub(crate) fn receive(socket: &impl AsFd, buffer: &mut [u8]) -> io::Result<(usiz
 /// Refuses a number that names no open descriptor, and the three standard ones.
 pub(crate) fn adopt(number: RawFd) -> io::Result<OwnedFd> {
     if number <= 2 {
-        return Err(io::Error::other(format!(
-            "descriptor {number} cannot be taken over"
-        )));
+        return Err(io::Error::other(format!("descriptor {number} cannot be taken over")));
     }
     // SAFETY: only asks for the flags of a number, valid or not.
     if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
@@ -100,11 +95,7 @@ pub(crate) fn adopt(number: RawFd) -> io::Result<OwnedFd> {
 /// # Errors
 /// The error of `fcntl(2)`.
 pub(crate) fn set_cloexec(fd: &impl AsFd, close: bool) -> io::Result<()> {
-    let flag = if close {
-        FdFlag::FD_CLOEXEC
-    } else {
-        FdFlag::empty()
-    };
+    let flag = if close { FdFlag::FD_CLOEXEC } else { FdFlag::empty() };
     fcntl(fd.as_fd(), FcntlArg::F_SETFD(flag))?;
     Ok(())
 }
@@ -122,10 +113,7 @@ pub(crate) fn duplicate(fd: &impl AsFd) -> io::Result<OwnedFd> {
 /// # Errors
 /// The error of `dup2(2)`.
 pub(crate) fn replace_standard(number: RawFd, fd: &impl AsFd) -> io::Result<()> {
-    assert!(
-        (0..=2).contains(&number),
-        "only the standard descriptors are replaced"
-    );
+    assert!((0..=2).contains(&number), "only the standard descriptors are replaced");
     // SAFETY: the standard descriptors are not owned by any value of this program, so closing
     // what they meant before frees nothing that is in use.
     if unsafe { libc::dup2(fd.as_fd().as_raw_fd(), number) } == -1 {

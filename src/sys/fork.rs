@@ -13,9 +13,7 @@ use nix::unistd::{ForkResult, Pid};
 pub(crate) fn fork(child: impl FnOnce() -> u8) -> io::Result<Pid> {
     let threads = thread_count()?;
     if threads != 1 {
-        return Err(io::Error::other(format!(
-            "cannot fork: this process has {threads} threads"
-        )));
+        return Err(io::Error::other(format!("cannot fork: this process has {threads} threads")));
     }
     // SAFETY: we are the only thread, so nobody can hold a lock or start a thread meanwhile.
     match unsafe { nix::unistd::fork() }? {

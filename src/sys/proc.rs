@@ -8,10 +8,7 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 /// The resident memory of `pid`, in bytes; 0 when it is gone.
 pub(crate) fn resident_bytes(pid: Pid) -> u64 {
     let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-    let pages = statm
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse::<u64>().ok());
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
     pages.unwrap_or(0) * page_size()
 }
 
@@ -20,12 +17,7 @@ pub(crate) fn cpu_time(pid: Pid) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name, in parentheses, may hold anything: fields are counted after its end (proc(5)).
     let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks = |n: usize| {
-        fields
-            .split_whitespace()
-            .nth(n)
-            .and_then(|t| t.parse::<u64>().ok())
-    };
+    let ticks = |n: usize| fields.split_whitespace().nth(n).and_then(|t| t.parse::<u64>().ok());
     let ticks = ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0);
     Duration::from_millis(ticks * 1000 / ticks_per_second())
 }
@@ -35,10 +27,7 @@ pub(crate) fn cpu_time(pid: Pid) -> Duration {
 pub(crate) fn whereabouts(pid: Pid) -> String {
     let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
     let status = read("status");
-    let state = status
-        .lines()
-        .find_map(|line| line.strip_prefix("State:"))
-        .unwrap_or("gone");
+    let state = status.lines().find_map(|line| line.strip_prefix("State:")).unwrap_or("gone");
     let mut text = format!("state {}", state.trim());
     for file in ["wchan", "syscall"] {
         let value = read(file);
@@ -64,9 +53,6 @@ fn ticks_per_second() -> u64 {
 }
 
 fn positive(variable: SysconfVar, usual: u64) -> u64 {
-    let value = sysconf(variable)
-        .ok()
-        .flatten()
-        .and_then(|value| u64::try_from(value).ok());
+    let value = sysconf(variable).ok().flatten().and_then(|value| u64::try_from(value).ok());
     value.filter(|value| *value > 0).unwrap_or(usual)
 }

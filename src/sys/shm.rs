@@ -56,11 +56,7 @@ impl SharedWords {
         // SAFETY: the kernel chooses the address, so no existing mapping is touched, and the
         // file was just sized to hold every word.
         let base = unsafe { mmap(None, bytes, access, MapFlags::MAP_SHARED, &file, 0) }?;
-        Ok(Self {
-            base: base.cast(),
-            words,
-            file,
-        })
+        Ok(Self { base: base.cast(), words, file })
     }
 }
 

@@ -15,10 +15,7 @@ use nix::unistd::Pid;
 pub(crate) fn receive(signals: &[Signal]) -> io::Result<SignalFd> {
     let set: SigSet = signals.iter().copied().collect();
     set.thread_block()?;
-    Ok(SignalFd::with_flags(
-        &set,
-        SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC,
-    )?)
+    Ok(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
 }
 
 /// The next signal that waits on `source`, if there is one.
@@ -83,13 +80,8 @@ pub(crate) fn send(pid: Pid, signal: Signal) {
 /// `ESRCH` when the process is gone.
 pub(crate) fn send_to_main_thread(pid: Pid, signal: Signal) -> io::Result<()> {
     // SAFETY: `tgkill` takes three integers and touches no memory of ours.
-    let sent =
-        unsafe { libc::syscall(libc::SYS_tgkill, pid.as_raw(), pid.as_raw(), signal as i32) };
-    if sent == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    let sent = unsafe { libc::syscall(libc::SYS_tgkill, pid.as_raw(), pid.as_raw(), signal as i32) };
+    if sent == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Whether a process with this pid exists.

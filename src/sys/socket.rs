@@ -43,13 +43,6 @@ pub(crate) fn end_listener(listener: &impl AsFd) {
 /// `EINVAL` for a program the kernel refuses.
 pub(crate) fn steer(listener: &impl AsFd, program: &mut [libc::sock_filter]) -> io::Result<()> {
     let length = u16::try_from(program.len()).map_err(io::Error::other)?;
-    let program = libc::sock_fprog {
-        len: length,
-        filter: program.as_mut_ptr(),
-    };
-    Ok(setsockopt(
-        &listener.as_fd(),
-        AttachReusePortCbpf,
-        &program,
-    )?)
+    let program = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
+    Ok(setsockopt(&listener.as_fd(), AttachReusePortCbpf, &program)?)
 }

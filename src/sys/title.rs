@@ -18,9 +18,7 @@ pub(crate) fn prepare() {
     if super::fork::thread_count().ok() != Some(1) || START.load(Ordering::Relaxed) != 0 {
         return;
     }
-    let Some([arg_start, arg_end, env_start, env_end]) = areas() else {
-        return;
-    };
+    let Some([arg_start, arg_end, env_start, env_end]) = areas() else { return };
     // std has copied nothing so far: it reads the arguments from this very area, at each call.
     let contiguous = arg_end == env_start && arg_start < arg_end && env_start <= env_end;
     if !contiguous {

@@ -24,10 +24,7 @@ pub(crate) fn find(user: &str, group: Option<&str>) -> Result<Identity, String> 
         Ok(id) => User::from_uid(Uid::from_raw(id)),
         Err(_) => User::from_name(user),
     };
-    let account = account
-        .ok()
-        .flatten()
-        .ok_or_else(|| format!("there is no user {user:?}"))?;
+    let account = account.ok().flatten().ok_or_else(|| format!("there is no user {user:?}"))?;
     let gid = match group {
         None => account.gid,
         Some(group) => {
@@ -35,17 +32,10 @@ pub(crate) fn find(user: &str, group: Option<&str>) -> Result<Identity, String> 
                 Ok(id) => Group::from_gid(Gid::from_raw(id)),
                 Err(_) => Group::from_name(group),
             };
-            found
-                .ok()
-                .flatten()
-                .ok_or_else(|| format!("there is no group {group:?}"))?
-                .gid
+            found.ok().flatten().ok_or_else(|| format!("there is no group {group:?}"))?.gid
         }
     };
-    Ok(Identity {
-        uid: account.uid,
-        gid,
-    })
+    Ok(Identity { uid: account.uid, gid })
 }
 
 /// Becomes `identity`, for good.

@@ -48,7 +48,7 @@ fn each_layer_wins_over_the_one_below() {
     site = site.flags(|flags| {
         flags
             .set
-            .push(("APPSERVER_WORKERS__INSTANCES".into(), "7".into()))
+            .push(("APPSERVER_WORKERS__INSTANCES".into(), "7".into()));
     });
     assert_eq!(site.config().workers.instances, exact(7));
     site = site.flags(|flags| flags.workers = Some("8".into()));
@@ -165,8 +165,9 @@ fn env_files_can_be_named_and_expand_in_order() {
         .file("two", "export NAME=\"from-two\"\n");
     assert_eq!(site.config().name, "from-two");
     let site = site
+        .toml("env_file = 'one'\nname = '${NAME}'")
         .file("three", "NAME=from-three")
-        .env("APPSERVER_ENV_FILE", "three");
+        .env("APPSERVER_ENV_FILE", "two, three");
     assert_eq!(site.config().name, "from-three");
 }
 
