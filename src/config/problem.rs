@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, and where: one line each, all at once.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Where something was said.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +91,12 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.what)
+        write!(f, "{}: ", self.place)?;
+        // One line, whatever was said, and nothing that a terminal obeys.
+        self.what.chars().try_for_each(|c| match c.is_control() {
+            true => c.escape_default().fmt(f),
+            false => f.write_char(c),
+        })
     }
 }
 

@@ -72,6 +72,14 @@ fn syntax_errors_do_not_hide_the_rest() {
 }
 
 #[test]
+fn each_is_one_line_whatever_was_said() {
+    assert_eq!(
+        of("\"a\\nb\\u001b[2J\" = 1"),
+        ["appserver.toml:1:1: unknown key `a\\nb\\u{1b}[2J`"]
+    );
+}
+
+#[test]
 fn of_every_layer_at_once() {
     let site = Site::new()
         .toml("name = 'a/b'\nuser = '${NOBODY}'\n")
