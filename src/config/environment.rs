@@ -1,41 +1,22 @@
 //! The layers of the environment: `-e`, the process's own, and the env files.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 
 use super::dirs::is_name;
-use super::key::{Key, Origin, Said, Statement};
-use super::keys::{CONFIG_KEYS, LISTEN_KEYS};
+use super::env_file;
+use super::key::Said;
 use super::kinds::list;
 use super::problem::{Place, Problem};
-use super::raw::Raw;
 use super::sources::Sources;
-use super::suggest::{hint, nearest};
 use super::types::AppEnv;
 
-/// How our variables begin.
-const PREFIX: &str = "APPSERVER_";
-
-/// The addresses to listen at, separated by commas.
-const LISTEN: &str = "APPSERVER_LISTEN";
-
 /// The env files; cannot be in one of them.
-const ENV_FILE: &str = "APPSERVER_ENV_FILE";
-
-/// What the master gives to the workers: no keys.
-const RESERVED: [&str; 3] = [
-    "APPSERVER_WORKER_ID",
-    "APPSERVER_GENERATION",
-    "APPSERVER_INSTANCE_ID",
-];
-
-/// What master and workers, or a binary and its successor, tell each other.
-const INTERNAL: &str = "APPSERVER_INTERNAL_";
+pub(super) const ENV_FILE: &str = "APPSERVER_ENV_FILE";
 
 /// Which layer of the environment a variable is from; the higher one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Layer {
+pub(super) enum Layer {
     /// An env file; a later file wins over an earlier one.
     File,
     /// The process's own.
@@ -44,11 +25,15 @@ enum Layer {
     Flag,
 }
 
+/// A variable of the environment.
 #[derive(Debug)]
-struct Variable {
-    value: String,
-    layer: Layer,
-    place: Place,
+pub(super) struct Variable {
+    /// What it is.
+    pub(super) value: String,
+    /// Who set it.
+    pub(super) layer: Layer,
+    /// Where.
+    pub(super) place: Place,
 }
 
 /// The variables of all layers together.
@@ -85,34 +70,16 @@ impl Environment {
 
     /// Adds an env file, if it exists.
     pub(super) fn add_file(&mut self, name: &str, path: &Path, problems: &mut Vec<Problem>) {
-        let mut text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-            Err(error) => {
-                let what = format!("cannot read it: {error}");
-                return problems.push(Problem::new(Place::File(name.to_owned()), what));
-            }
-        };
-        // Without it, the parser takes a blank at the very end for an unfinished value.
-        text.push('\n');
-        for item in dotenvy::from_read_iter(text.as_bytes()) {
-            match item {
-                Ok((variable, value)) => {
-                    let place = assignment(name, &text, &variable);
-                    self.add(&variable, &value, Layer::File, place);
-                }
-                Err(dotenvy::Error::LineParse(line, _)) => {
-                    let first = line.lines().next().unwrap_or_default();
-                    let offset = text.find(first).unwrap_or_default();
-                    let place = Place::in_file(name, &text, offset);
-                    problems.push(Problem::new(place, "not a line of the form NAME=VALUE"));
-                }
-                Err(error) => {
-                    let what = format!("cannot read it: {error}");
-                    problems.push(Problem::new(Place::File(name.to_owned()), what));
-                }
-            }
+        for line in env_file::read(name, path, problems) {
+            self.add(&line.name, &line.value, Layer::File, line.place);
         }
+    }
+
+    /// All of them, by name.
+    pub(super) fn variables(&self) -> impl Iterator<Item = (&str, &Variable)> {
+        self.variables
+            .iter()
+            .map(|(name, variable)| (name.as_str(), variable))
     }
 
     /// The value of a variable. `APP_ENV` always has one.
@@ -170,22 +137,6 @@ impl Environment {
             .collect()
     }
 
-    /// Adds what `APPSERVER_…` variables say to `raw`. Their relative paths start at `cwd`.
-    pub(super) fn speak(&self, raw: &mut Raw, cwd: &Path, problems: &mut Vec<Problem>) {
-        for (name, variable) in &self.variables {
-            if !name.starts_with(PREFIX) || is_reserved(name) {
-                continue;
-            }
-            let origin = Origin {
-                place: variable.place.clone(),
-                base: cwd.to_owned(),
-            };
-            if let Err(what) = variable.speak(name, &origin, raw) {
-                problems.push(origin.problem(what));
-            }
-        }
-    }
-
     /// The list of env files that the environment names, which cannot be in one of them.
     pub(super) fn env_files(&self) -> Option<Vec<String>> {
         let variable = self
@@ -213,67 +164,4 @@ impl Environment {
             self.variables.insert(name.to_owned(), variable);
         }
     }
-}
-
-impl Variable {
-    /// Turns one `APPSERVER_…` variable into a statement.
-    fn speak(&self, name: &str, origin: &Origin, raw: &mut Raw) -> Result<(), String> {
-        let said = Said::Word(self.value.clone());
-        let origin = origin.clone();
-        if name == LISTEN {
-            let texts = list(&said).filter(|texts| !texts.is_empty());
-            texts
-                .into_iter()
-                .for_each(|texts| raw.choose(texts, &origin));
-        } else if name == ENV_FILE && self.layer == Layer::File {
-            return Err(format!("{name} cannot be set in an env file"));
-        } else if let Some(key) = CONFIG_KEYS.iter().find(|key| key.is_variable(name)) {
-            raw.keys.push(Statement { key, said, origin });
-        } else if let Some(key) = LISTEN_KEYS.iter().find(|key| key.is_variable(name)) {
-            raw.every_address.push(Statement { key, said, origin });
-        } else {
-            return Err(format!(
-                "unknown variable {name}{}",
-                hint(right_name(name).as_deref())
-            ));
-        }
-        Ok(())
-    }
-}
-
-fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name) || name.starts_with(INTERNAL)
-}
-
-/// The variable that was probably meant.
-fn right_name(name: &str) -> Option<String> {
-    let all: Vec<String> = CONFIG_KEYS
-        .iter()
-        .flat_map(Key::variables)
-        .chain(LISTEN_KEYS.iter().flat_map(Key::variables))
-        .chain([LISTEN.to_owned()])
-        .collect();
-    // Without the beginning that all share, which would make any two of them look alike.
-    let ends = all.iter().filter_map(|full| full.strip_prefix(PREFIX));
-    let right = nearest(name.strip_prefix(PREFIX)?, ends)?;
-    Some(format!("{PREFIX}{right}"))
-}
-
-/// Where an env file sets `variable`.
-fn assignment(file: &str, text: &str, variable: &str) -> Place {
-    let mut offset = 0;
-    let mut found = None;
-    for line in text.split_inclusive('\n') {
-        let words = line.trim_start();
-        let words = words.strip_prefix("export ").unwrap_or(words).trim_start();
-        let value = words.strip_prefix(variable).map(str::trim_start);
-        if value.is_some_and(|value| value.starts_with('=')) {
-            found = Some(offset + (line.len() - words.len()));
-        }
-        offset += line.len();
-    }
-    found.map_or_else(
-        || Place::File(file.to_owned()),
-        |offset| Place::in_file(file, text, offset),
-    )
 }

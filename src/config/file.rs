@@ -9,8 +9,8 @@ use super::key::{Key, Origin, Said, Statement};
 use super::keys::{CONFIG_KEYS, LISTEN, LISTEN_KEYS, sections};
 use super::problem::{Place, Problem};
 use super::raw::{Address, Raw};
-use super::suggest::{hint, nearest};
 use super::types::Listen;
+use super::unknown::unknown_key;
 
 /// Reads `text`, the content of the file that the operator calls `name`, which is in `folder`.
 pub(super) fn read(name: &str, folder: &Path, text: &str, problems: &mut Vec<Problem>) -> Raw {
@@ -23,22 +23,14 @@ pub(super) fn read(name: &str, folder: &Path, text: &str, problems: &mut Vec<Pro
         problems: Vec::new(),
     };
     reader.top(table.get_ref());
-    let found = reader.problems;
-    let (raw, place) = (reader.raw, |offset: usize| {
-        Place::in_file(name, text, offset)
-    });
-    let syntax: Vec<Problem> = errors
-        .iter()
-        .map(|error| {
-            let offset = error.span().map_or(text.len(), |span| span.start);
-            Problem::new(place(offset), error.message().replace('\n', " "))
-        })
-        .collect();
-    // What the parser made of a line that it could not read says nothing about the operator.
-    let is_real = |problem: &Problem| !syntax.iter().any(|s| s.place.is_beside(&problem.place));
-    problems.extend(found.into_iter().filter(is_real));
+    let syntax: Vec<Problem> = errors.iter().map(|error| reader.syntax(error)).collect();
+    // What the parser made of a line that it could not read says nothing about the operator, and
+    // it may have swallowed the end of the line.
+    let is_real = |found: &Problem| !syntax.iter().any(|e| found.place.is_just_after(&e.place));
+    reader.problems.retain(is_real);
     problems.extend(syntax);
-    raw
+    problems.append(&mut reader.problems);
+    reader.raw
 }
 
 /// The walk through one file.
@@ -75,8 +67,10 @@ impl Reader<'_> {
     }
 
     fn config_key(&mut self, section: &str, name: &Name<'_>, value: &Value<'_>) {
-        let earlier = std::mem::take(&mut self.raw.keys);
-        self.raw.keys = self.statement(CONFIG_KEYS, section, name, value, earlier);
+        match self.statement(CONFIG_KEYS, section, name, value, &self.raw.keys) {
+            Ok(statement) => self.raw.keys.push(statement),
+            Err(problem) => self.problems.push(problem),
+        }
     }
 
     /// `listen = ["address", …]`, or `[listen."address"]`.
@@ -92,7 +86,6 @@ impl Reader<'_> {
                     self.listen_text(value);
                 }
             }
-            DeValue::String(_) => self.listen_text(value),
             _ => self.listen_text(value),
         }
     }
@@ -107,7 +100,10 @@ impl Reader<'_> {
         };
         let mut keys: Vec<Statement<Listen>> = Vec::new();
         for (name, value) in in_order(table) {
-            keys = self.statement(LISTEN_KEYS, LISTEN, name, value, keys);
+            match self.statement(LISTEN_KEYS, LISTEN, name, value, &keys) {
+                Ok(statement) => keys.push(statement),
+                Err(problem) => self.problems.push(problem),
+            }
         }
         self.address(name.get_ref(), name.span().start, keys);
     }
@@ -128,32 +124,41 @@ impl Reader<'_> {
         self.raw.addresses.push(address);
     }
 
-    /// Adds one assignment to the earlier ones of its table.
+    /// One assignment, after the earlier ones of its table.
     fn statement<T>(
-        &mut self,
+        &self,
         keys: &'static [Key<T>],
         section: &str,
         name: &Name<'_>,
         value: &Value<'_>,
-        mut earlier: Vec<Statement<T>>,
-    ) -> Vec<Statement<T>> {
-        let (word, offset) = (name.get_ref(), name.span().start);
-        match keys.iter().find(|key| key.is_named(section, word)) {
-            None => self.problem(offset, unknown(section, word, value.get_ref())),
-            Some(key) if earlier.iter().any(|other| std::ptr::eq(other.key, key)) => {
-                let names: Vec<&str> = key.names().collect();
-                self.problem(
-                    offset,
-                    format!("`{}` are one key, said twice", names.join("` and `")),
-                );
-            }
-            Some(key) => earlier.push(Statement {
-                key,
-                said: said(value.get_ref()),
-                origin: self.origin(value.span().start),
-            }),
+        earlier: &[Statement<T>],
+    ) -> Result<Statement<T>, Problem> {
+        let (word, origin) = (name.get_ref(), self.origin(name.span().start));
+        let key = keys
+            .iter()
+            .find(|key| key.is_named(section, word))
+            .ok_or_else(|| {
+                origin.problem(unknown_key(section, word, value.get_ref().is_table()))
+            })?;
+        if earlier.iter().any(|other| std::ptr::eq(other.key, key)) {
+            let names: Vec<&str> = key.names().collect();
+            return Err(origin.problem(format!(
+                "`{}` are one key, said twice",
+                names.join("` and `")
+            )));
         }
-        earlier
+        let origin = self.origin(value.span().start);
+        Ok(Statement {
+            key,
+            said: said(value.get_ref()),
+            origin,
+        })
+    }
+
+    fn syntax(&self, error: &toml::de::Error) -> Problem {
+        let offset = error.span().map_or(self.text.len(), |span| span.start);
+        self.origin(offset)
+            .problem(error.message().replace('\n', " "))
     }
 
     fn origin(&self, offset: usize) -> Origin {
@@ -194,48 +199,4 @@ fn said(value: &DeValue<'_>) -> Said {
         DeValue::Datetime(_) => Said::Other("a date"),
         DeValue::Table(_) => Said::Other("a table"),
     }
-}
-
-/// The sentence about a key that does not exist.
-fn unknown(section: &str, word: &str, value: &DeValue<'_>) -> String {
-    if section.is_empty() && value.is_table() {
-        let right = nearest(word, sections()).map(|right| format!("[{right}]"));
-        return format!("unknown table [{word}]{}", hint(right.as_deref()));
-    }
-    let place = if section.is_empty() {
-        String::new()
-    } else {
-        format!(" in [{section}]")
-    };
-    format!(
-        "unknown key `{word}`{place}{}",
-        hint(right_key(section, word).as_deref())
-    )
-}
-
-/// The key that was probably meant: of the same name elsewhere, of a like name here, or elsewhere.
-fn right_key(section: &str, word: &str) -> Option<String> {
-    let all: Vec<(&str, &str, String)> = CONFIG_KEYS
-        .iter()
-        .flat_map(|key| key.names().map(|name| (key.section, name, key.path())))
-        .chain(
-            LISTEN_KEYS
-                .iter()
-                .flat_map(|key| key.names().map(|name| (key.section, name, key.path()))),
-        )
-        .collect();
-    let elsewhere = |name: &str| {
-        all.iter()
-            .find(|(_, own, _)| *own == name)
-            .map(|(_, _, path)| path.clone())
-    };
-    elsewhere(word)
-        .or_else(|| {
-            let here = all
-                .iter()
-                .filter(|(own, _, _)| *own == section)
-                .map(|(_, name, _)| *name);
-            nearest(word, here).map(str::to_owned)
-        })
-        .or_else(|| nearest(word, all.iter().map(|(_, name, _)| *name)).and_then(elsewhere))
 }

@@ -36,7 +36,7 @@ impl Said {
     /// "expected this, found that".
     pub(super) fn not(&self, expected: &str) -> String {
         let found = match self {
-            Self::Text(_) | Self::Word(_) => "a text",
+            Self::Text(text) | Self::Word(text) => &format!("the text {text:?}"),
             Self::Integer(_) => "an integer",
             Self::List(_) => "a list",
             Self::Other(what) => what,
@@ -80,7 +80,11 @@ impl<T> Statement<T> {
             least: self.key.least,
             most: self.key.most,
         };
-        (self.key.set)(target, &self.said, &limits).map_err(|what| self.origin.problem(what))
+        (self.key.set)(target, &self.said, &limits).map_err(|what| match self.origin.place {
+            // Other places have the key's name in them.
+            Place::Position { .. } => self.origin.problem(format!("`{}`: {what}", self.key.name)),
+            _ => self.origin.problem(what),
+        })
     }
 
     /// Whether it only asks for the key's default.
@@ -146,24 +150,40 @@ impl<T> Key<T> {
         std::iter::once(self.name).chain(self.alias)
     }
 
-    /// As it is written in a sentence: `workers.instances`.
-    pub(super) fn path(&self) -> String {
-        match self.section {
-            "" => self.name.to_owned(),
-            "listen" => format!("listen.\"ADDRESS\".{}", self.name),
-            section => format!("{section}.{}", self.name),
+    /// Each of its names, in every form.
+    pub(super) fn named(&self) -> impl Iterator<Item = Named> {
+        let section = self.section;
+        self.names().map(move |name| Named::new(section, name))
+    }
+}
+
+/// A name of a key, in the forms that operators write and read.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    /// The table it stands in.
+    pub(super) section: &'static str,
+    /// What it is called there.
+    pub(super) name: &'static str,
+    /// In a sentence: `workers.instances`.
+    pub(super) path: String,
+    /// In the environment: `APPSERVER_WORKERS__INSTANCES`.
+    pub(super) variable: String,
+}
+
+impl Named {
+    fn new(section: &'static str, name: &'static str) -> Self {
+        let path = match section {
+            "" => name.to_owned(),
+            "listen" => format!("listen.\"ADDRESS\".{name}"),
+            section => format!("{section}.{name}"),
+        };
+        let separator = if section.is_empty() { "" } else { "__" };
+        let variable = format!("APPSERVER_{section}{separator}{name}").to_uppercase();
+        Self {
+            section,
+            name,
+            path,
+            variable,
         }
-    }
-
-    /// What it is called in the environment: `APPSERVER_WORKERS__INSTANCES`, and its alias.
-    pub(super) fn variables(&self) -> impl Iterator<Item = String> {
-        let separator = if self.section.is_empty() { "" } else { "__" };
-        self.names()
-            .map(move |name| format!("APPSERVER_{}{separator}{name}", self.section).to_uppercase())
-    }
-
-    /// Whether the environment calls it so.
-    pub(super) fn is_variable(&self, name: &str) -> bool {
-        self.variables().any(|own| own == name)
     }
 }

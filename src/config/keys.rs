@@ -2,7 +2,7 @@
 //! file derive from it: a new key is one row here, one field, one default, one line in the sample.
 
 use super::Config;
-use super::key::Key;
+use super::key::{Key, Named};
 use super::kinds::{
     Account, Count, File, Filter, Kind, Name, OneOf, Size, Span, Target, Workforce,
 };
@@ -19,6 +19,12 @@ const TWO_HEARTBEATS: u64 = 200;
 
 /// The section of the keys of a listen address.
 pub(super) const LISTEN: &str = "listen";
+
+/// How the variables of the keys begin.
+pub(super) const PREFIX: &str = "APPSERVER_";
+
+/// The addresses, which are no key, in the environment; separated by commas.
+pub(super) const VARIABLE_OF_ADDRESSES: &str = "APPSERVER_LISTEN";
 
 /// A row. Without a range there is no number in the value.
 macro_rules! key {
@@ -100,4 +106,12 @@ pub(super) fn sections() -> Vec<&'static str> {
         }
     }
     sections
+}
+
+/// Every name of every key.
+pub(super) fn every_name() -> impl Iterator<Item = Named> {
+    CONFIG_KEYS
+        .iter()
+        .flat_map(Key::named)
+        .chain(LISTEN_KEYS.iter().flat_map(Key::named))
 }

@@ -11,6 +11,7 @@ use super::environment::Environment;
 use super::expand::expand;
 use super::file;
 use super::kinds::list;
+use super::overrides;
 use super::problem::{Place, Problem, Problems};
 use super::raw::Raw;
 use super::sources::Sources;
@@ -42,7 +43,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let mut env = Environment::new(sources, &mut problems);
     add_env_files(&mut env, &raw, &sources.cwd, &mut problems);
     raw.expand(&env, &mut problems);
-    env.speak(&mut raw, &sources.cwd, &mut problems);
+    overrides::add(&mut raw, &env, &sources.cwd, &mut problems);
     raw.add_flags(&sources.flags, &sources.cwd);
     let mut config = check(&raw, &env, sources, &mut problems);
     config.file = file.map(|file| file.path);

@@ -11,6 +11,7 @@ mod address;
 mod check;
 mod defaults;
 mod dirs;
+mod env_file;
 mod environment;
 mod expand;
 mod file;
@@ -20,6 +21,7 @@ mod keys;
 mod kinds;
 mod listen;
 mod load;
+mod overrides;
 mod problem;
 mod raw;
 mod show;
@@ -27,13 +29,14 @@ mod sources;
 mod suggest;
 mod types;
 mod units;
+mod unknown;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use dirs::{runtime_dir, state_dir};
 pub(crate) use load::{Loaded, load};
-pub(crate) use problem::{Place, Problem, Problems};
+pub(crate) use problem::Problems;
 pub(crate) use sources::{Flags, Sources};
 pub(crate) use types::{
     AcceptBalance, AccessLog, AppEnv, Control, Instances, Listen, ListenAddress, Log, LogFormat,

@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, and where: one line each, all at once.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Where something was said.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,17 +42,17 @@ impl Place {
         }
     }
 
-    /// Whether both are places in the same line of the same file.
-    pub(super) fn is_beside(&self, other: &Self) -> bool {
+    /// Whether this is in the same line of the same file as `other`, or in the next one.
+    pub(super) fn is_just_after(&self, other: &Self) -> bool {
         match (self, other) {
             (
+                Self::Position { file, line, .. },
                 Self::Position {
-                    file: a, line: b, ..
+                    file: other_file,
+                    line: other_line,
+                    ..
                 },
-                Self::Position {
-                    file: c, line: d, ..
-                },
-            ) => (a, b) == (c, d),
+            ) => file == other_file && (*other_line..=other_line + 1).contains(line),
             _ => false,
         }
     }
@@ -91,7 +91,12 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.what)
+        write!(f, "{}: ", self.place)?;
+        // One line, whatever was said, and nothing that a terminal obeys.
+        self.what.chars().try_for_each(|c| match c.is_control() {
+            true => c.escape_default().fmt(f),
+            false => f.write_char(c),
+        })
     }
 }
 
@@ -108,11 +113,6 @@ impl Problems {
         problems.sort();
         problems.dedup();
         Err(Self(problems))
-    }
-
-    /// Them, for whoever reports them one by one.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The raw form: what every layer said, in order, not yet believed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Config;
 use super::environment::Environment;
@@ -44,22 +44,22 @@ impl Raw {
             .find(|statement| statement.key.is_named(section, name))
     }
 
-    /// Fills in every `${NAME}`; for the file's layer, before the others are added.
+    /// Fills in every `${NAME}`; for the file's layer, before the others are added. What cannot
+    /// be filled in is a problem, and not looked at any further.
     pub(super) fn expand(&mut self, env: &Environment, problems: &mut Vec<Problem>) {
-        for statement in &mut self.keys {
-            expand_said(&mut statement.said, &statement.origin, env, problems);
-        }
+        expand_all(&mut self.keys, env, problems);
         for address in &mut self.addresses {
-            expand_text(&mut address.text, &address.origin, env, problems);
-            for statement in &mut address.keys {
-                expand_said(&mut statement.said, &statement.origin, env, problems);
-            }
+            expand_all(&mut address.keys, env, problems);
         }
+        self.addresses.retain_mut(|address| {
+            let expanded = expand_text(&mut address.text, env);
+            keep(expanded, &address.origin, problems)
+        });
     }
 
     /// Adds the command line, the highest layer.
     pub(super) fn add_flags(&mut self, flags: &Flags, cwd: &Path) {
-        let path = |path: &Option<std::path::PathBuf>| {
+        let path = |path: &Option<PathBuf>| {
             path.as_ref()
                 .map(|path| path.to_string_lossy().into_owned())
         };
@@ -107,21 +107,33 @@ fn flag_origin(flag: &str, cwd: &Path) -> Origin {
     }
 }
 
-fn expand_said(said: &mut Said, origin: &Origin, env: &Environment, problems: &mut Vec<Problem>) {
-    match said {
-        Said::Text(text) => expand_text(text, origin, env, problems),
-        Said::List(texts) => {
-            for text in texts {
-                expand_text(text, origin, env, problems);
-            }
-        }
-        Said::Integer(_) | Said::Other(_) | Said::Word(_) => {}
-    }
+fn expand_all<T>(
+    statements: &mut Vec<Statement<T>>,
+    env: &Environment,
+    problems: &mut Vec<Problem>,
+) {
+    statements.retain_mut(|statement| {
+        let expanded = match &mut statement.said {
+            Said::Text(text) => expand_text(text, env),
+            Said::List(texts) => texts.iter_mut().try_for_each(|text| expand_text(text, env)),
+            Said::Integer(_) | Said::Other(_) | Said::Word(_) => Ok(()),
+        };
+        keep(expanded, &statement.origin, problems)
+    });
 }
 
-fn expand_text(text: &mut String, origin: &Origin, env: &Environment, problems: &mut Vec<Problem>) {
-    match expand(text, |name| env.get(name)) {
-        Ok(expanded) => *text = expanded,
-        Err(what) => problems.push(origin.problem(what)),
+fn expand_text(text: &mut String, env: &Environment) -> Result<(), String> {
+    *text = expand(text, |name| env.get(name))?;
+    Ok(())
+}
+
+/// Whether it went well; if not, it is a problem.
+fn keep(result: Result<(), String>, origin: &Origin, problems: &mut Vec<Problem>) -> bool {
+    match result {
+        Ok(()) => true,
+        Err(what) => {
+            problems.push(origin.problem(what));
+            false
+        }
     }
 }

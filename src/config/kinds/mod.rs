@@ -1,0 +1,21 @@
+//! The kinds of values: how each is read, limited and written as TOML.
+
+use super::key::{Limits, Said};
+
+mod number;
+mod path;
+mod text;
+mod word;
+
+pub(super) use number::{Count, Size, Span, Workforce};
+pub(super) use path::{File, Target};
+pub(super) use text::{list, quote};
+pub(super) use word::{Account, Filter, Name, OneOf};
+
+/// How a field of type `T` is read and written.
+pub(super) trait Kind<T> {
+    /// The checked value, or what is wrong.
+    fn read(said: &Said, limits: &Limits<'_>) -> Result<T, String>;
+    /// The value in TOML, such that reading gives it back.
+    fn show(value: &T) -> String;
+}

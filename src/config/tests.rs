@@ -1,1 +1,0 @@
-//! The whole: layers, problems, the sample file.

@@ -1,0 +1,86 @@
+//! The table of keys is complete, and every key goes everywhere.
+
+use std::collections::BTreeSet;
+
+use super::super::keys::every_name;
+use super::*;
+
+#[test]
+fn no_field_is_without_a_key() {
+    let shown = format!("{:#?}", Site::new().config());
+    let fields: BTreeSet<&str> = shown
+        .lines()
+        .filter_map(|line| line.trim_start().split_once(':').map(|(field, _)| field))
+        .filter(|field| field.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+        .collect();
+    let mut expected: BTreeSet<&str> = every_name().map(|named| named.name).collect();
+    expected.remove("worker_processes");
+    // Not keys: what the file is, what the environment is, and the tables.
+    expected.extend([
+        "file",
+        "env",
+        "workers",
+        "listen",
+        "access_log",
+        "log",
+        "control",
+        "address",
+    ]);
+    assert_eq!(fields, expected);
+}
+
+#[test]
+fn every_key_is_written_and_read_again() {
+    let text = "
+        name = 'x'
+        env_file = ['a b', 'c$${D}']
+        pid_file = 'p\"q'
+        max_connections = 5
+        root = '.'
+        listen = ['127.0.0.1:1', '[::1]:0', 'unix:x.sock']
+        [workers]
+        worker_processes = '-2'
+        accept_balance = 'ip_hash'
+        listen_timeout = '1m30s'
+        exp_backoff_restart_delay = '0ms'
+        [access_log]
+        path = 'a.log'
+        format = 'json'
+        [log]
+        level = 'info,appserver=debug'
+        [control]
+        socket = 'c.sock'
+        ";
+    let site = Site::new()
+        .toml(text)
+        .env("APPSERVER_LISTEN__CLIENT_MAX_BODY_SIZE", "0");
+    let config = site.config();
+    assert!(config.env_file[1].ends_with("c${D}"));
+    let again = Site::new().file("x.toml", &config.to_toml());
+    let again = again.flags(|flags| flags.config = Some("x.toml".into()));
+    assert_eq!(
+        Config {
+            file: config.file.clone(),
+            ..again.config()
+        },
+        config
+    );
+    for named in every_name().filter(|named| named.name != "worker_processes") {
+        assert!(
+            config.to_toml().contains(&format!("\n{} = ", named.name)),
+            "{}",
+            named.name
+        );
+    }
+}
+
+#[test]
+fn every_key_is_read_from_the_environment() {
+    // A word that no key takes but as a path or a name shows that the variable has its key.
+    for named in every_name() {
+        let result = load(&Site::new().env(&named.variable, "\u{1}").sources);
+        let unknown =
+            result.is_err_and(|problems| problems.to_string().contains("there is no key"));
+        assert!(!unknown, "{}", named.variable);
+    }
+}
