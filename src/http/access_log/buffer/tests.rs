@@ -1,9 +1,13 @@
+//! Lines into files, pipes that are stuck, pipes that are gone, and full disks.
+
 use std::fs;
 use std::io::{Read, Seek};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use http::{Method, Uri, Version};
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::*;
 use crate::http::PeerAddr;
@@ -82,7 +86,7 @@ fn a_pipe_gets_whole_lines_in_small_pieces() {
         sizes.push(piece.len());
         rest = &rest[piece.len()..];
     }
-    assert_eq!(sizes, [4000 + 95, 2 + 0, 5001, 4]);
+    assert_eq!(sizes, [4000 + 95, 2, 5001, 4]);
     let log = log_to(target.file);
     push(&log, "/a");
     log.flush();
@@ -138,4 +142,27 @@ fn a_full_disk_costs_lines_and_nothing_else() {
     push(&log, "/a");
     log.flush();
     assert_eq!(log.dropped(), 1);
+}
+
+#[test]
+fn half_a_line_at_the_end_of_a_full_disk_is_ended_before_the_next() {
+    let full = memfd_create("full", MFdFlags::MFD_ALLOW_SEALING).unwrap();
+    let full = File::from(full);
+    full.set_len(8192).unwrap();
+    fcntl(&full, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW)).unwrap();
+    let log = log_to(full);
+    let target = format!("/{}", "x".repeat(4986));
+    assert!(2 * line(&target).len() > 8192);
+    push(&log, &target);
+    push(&log, &target);
+    log.flush();
+    assert_eq!(log.dropped(), 1);
+    let mut file = tempfile::tempfile().unwrap();
+    log.inner.borrow_mut().target.file = file.try_clone().unwrap();
+    push(&log, "/a");
+    log.flush();
+    let mut text = String::new();
+    file.rewind().unwrap();
+    file.read_to_string(&mut text).unwrap();
+    assert_eq!(text, format!("\n{}", line("/a")));
 }
