@@ -527,6 +527,7 @@ fn for_many<S: Strategy>(strategy: &S, test: impl Fn(&Site, S::Value)) {
     symlink("..", site.path("out")).unwrap();
     let config = ProptestConfig {
         failure_persistence: None,
+        cases: 4096,
         ..ProptestConfig::default()
     };
     let tested = TestRunner::new(config).run(strategy, |value| {
@@ -540,31 +541,19 @@ fn for_many<S: Strategy>(strategy: &S, test: impl Fn(&Site, S::Value)) {
 fn no_mixture_of_attacks_escapes_or_fails() {
     let pieces = prop::sample::select(vec![
         "/",
-        "..",
-        ".",
-        "%2e",
-        "%2E%2e",
+        "/..",
+        "/out",
+        "/secret.txt",
+        "/dir",
+        "/%2e%2e",
         "%2f",
-        "\\",
-        "%5c",
         "%00",
-        "secret.txt",
-        "digits.txt",
-        "dir",
-        "public",
-        ".env",
-        "index.html",
-        "~",
-        "%",
-        "%zz",
+        "\\",
+        "/.env",
         "%ff",
-        "out",
-        "//",
-        "a:",
-        "etc",
-        "passwd",
+        "/digits.txt",
     ]);
-    for_many(&prop::collection::vec(pieces, 0..12), |site, pieces| {
+    for_many(&prop::collection::vec(pieces, 1..5), |site, pieces| {
         let target = format!("/{}", pieces.concat());
         if target.parse::<Uri>().is_ok() {
             let got = site.get(&target, &[]);

@@ -159,10 +159,12 @@ fn half_a_line_at_the_end_of_a_full_disk_is_ended_before_the_next() {
     assert_eq!(log.dropped(), 1);
     let mut file = tempfile::tempfile().unwrap();
     log.inner.borrow_mut().target.file = file.try_clone().unwrap();
-    push(&log, "/a");
-    log.flush();
+    for target in ["/a", "/b"] {
+        push(&log, target);
+        log.flush();
+    }
     let mut text = String::new();
     file.rewind().unwrap();
     file.read_to_string(&mut text).unwrap();
-    assert_eq!(text, format!("\n{}", line("/a")));
+    assert_eq!(text, format!("\n{}{}", line("/a"), line("/b")));
 }
