@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The program `appserver`: the library's command line, with nothing embedded.
 
 use std::process::ExitCode;
@@ -5,3 +6,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     appserver::Server::from_args().run()
 }
+=======
+//! x
+fn main(){}
+>>>>>>> http

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use http::header::EXPECT;
 use http::{Request, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::service::Service;
 
@@ -82,7 +83,6 @@ impl<A> ConnectionService<A> {
 
     /// The request as the layers and the site see it.
     fn receive(&self, request: Request<Incoming>) -> Request<RequestBody> {
-        use http_body::Body as _;
         self.watch.reset(!request.body().is_end_stream());
         let held_back = request.headers().contains_key(EXPECT);
         let mut request = request.map(|incoming| {
@@ -102,3 +102,6 @@ impl<A: Site> Service<Request<Incoming>> for ConnectionService<A> {
         self.stack.layers.call(self.receive(request))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,11 +86,12 @@ impl LogBuffer {
         inner
             .formatter
             .write(record, SystemTime::now(), &mut inner.lines);
+        let length = inner.lines.len() - before;
         if inner.lines.len() >= BATCH {
             inner.flush();
         }
         if inner.lines.len() > LIMIT {
-            inner.lines.truncate(before.min(LIMIT));
+            inner.lines.truncate(inner.lines.len() - length);
             inner.dropped += 1;
         }
     }
@@ -121,6 +122,7 @@ impl Inner {
         let keep = match result {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
                 self.dropped += count_lines(&self.lines[written..]);
+                self.target.is_torn |= !matches!(self.lines[..written].last(), None | Some(b'\n'));
                 self.lines.len()
             }
             _ => written,
@@ -193,3 +195,6 @@ impl Target {
 fn count_lines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
+
+#[cfg(test)]
+mod tests;

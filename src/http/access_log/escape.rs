@@ -96,6 +96,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn json_gives_back_what_was_put_in(text in any::<String>()) {
             let line = with(json, text.as_bytes());

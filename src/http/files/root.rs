@@ -48,7 +48,7 @@ impl Root {
     /// Opens a regular file to read. The second look is at what was opened.
     pub(super) fn read(&self, path: &Path) -> io::Result<(File, Metadata)> {
         self.stat(path)?;
-        let file = File::from(self.lookup(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?);
+        let file = File::from(self.lookup(path, OFlag::O_NONBLOCK | OFlag::O_NOCTTY)?);
         let found = file.metadata()?;
         if found.is_file() {
             Ok((file, found))
@@ -57,9 +57,10 @@ impl Root {
         }
     }
 
+    /// Opens a path to read, or as `flags` say.
     fn lookup(&self, path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
         let how = OpenHow::new()
-            .flags(flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY)
+            .flags(flags | OFlag::O_CLOEXEC)
             .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
         let mut result = Err(Errno::EAGAIN);
         for _ in 0..ATTEMPTS {

@@ -1,3 +1,5 @@
+//! Which requests get past the rules.
+
 use http::header::ALLOW;
 
 use super::*;
