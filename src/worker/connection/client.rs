@@ -162,7 +162,9 @@ impl Client {
             return Poll::Ready(Ok(()));
         };
         ready!(socket.poll_read(cx, buffer))?;
-        if !buffer.filled().is_empty() && matches!(self.phase.get(), Phase::Idle { .. }) {
+        if buffer.filled().is_empty() {
+            self.half_closed.set(Some(now_ms()));
+        } else if matches!(self.phase.get(), Phase::Idle { .. }) {
             self.phase.set(Phase::Head { since: now_ms() });
         }
         Poll::Ready(Ok(()))

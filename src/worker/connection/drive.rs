@@ -86,7 +86,10 @@ fn carry_out<S: Serves>(
 ) -> ControlFlow<Ending, Talk<S>> {
     match verdict {
         Verdict::Cut => ControlFlow::Break(Ending::Cut),
-        Verdict::BodyLate => ControlFlow::Break(refuse(client)),
+        Verdict::BodyLate if client.phase() == Phase::Busy(Answer::Awaited) => {
+            ControlFlow::Break(refuse(client))
+        }
+        Verdict::BodyLate => ControlFlow::Break(Ending::Cut),
         Verdict::Close if client.arrival() != Arrival::Nothing => ControlFlow::Continue(talk),
         Verdict::Close | Verdict::Look | Verdict::HeadLate => look(client, talk, verdict),
     }
@@ -105,6 +108,16 @@ fn look<S: Serves>(
     };
     let parts = talk.into_parts();
     let (service, rest) = (parts.service, rest(parts.read_buf, parts.io));
+    if !client.body.is_complete() {
+        // Somebody may still hold the last body: what is left of it must never be taken for a
+        // request, so there is no way back to hyper.
+        let is_head = verdict == Verdict::HeadLate;
+        return ControlFlow::Break(if is_head {
+            refuse(client)
+        } else {
+            Ending::Linger
+        });
+    }
     if !rest.is_empty() {
         if now.saturating_sub(since) >= client.limits.client_header_timeout_ms {
             return ControlFlow::Break(refuse(client));
@@ -160,6 +173,7 @@ fn finish<S: Serves>(client: &Client, talk: Talk<S>, result: &hyper::Result<()>)
         }
         Err(error) if error.is_parse() => Ending::Linger,
         Err(_) => Ending::Close, // the client has broken off
+        Ok(()) if client.half_closed().is_some() => Ending::Close, // and nothing is unread
         Ok(()) => match client.arrival() {
             Arrival::End | Arrival::Broken => Ending::Close,
             Arrival::Bytes => Ending::Linger,

@@ -22,7 +22,9 @@ fn a_client_that_was_long_idle_keeps_drain_idle() {
     run(limits(), async |rig| {
         let mut client = rig.client().await;
         client.get("/one").await;
-        a_while().await; // longer than drain_idle
+        for _ in 0..3 {
+            a_while().await; // together longer than drain_idle
+        }
         rig.connections.drain(Drain::Graceful);
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         client.send(request("/two")).await;
@@ -104,6 +106,24 @@ fn three_hundred_clients_leave() {
         rig.connections.drain(Drain::CloseIdle);
         rig.connections.all_closed().await;
         assert_eq!((rig.closed.get(), rig.row.connections()), (300, 0));
+    });
+}
+
+#[test]
+fn a_body_that_is_still_held_is_never_a_request() {
+    run(limits(), async |rig| {
+        let mut client = rig.client().await;
+        let body = request("/smuggled");
+        let length = body.len();
+        client
+            .send(format!(
+                "POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}"
+            ))
+            .await;
+        client.read_until("held").await;
+        rig.connections.drain(Drain::CloseIdle);
+        assert_eq!(client.read_to_end().await, "");
+        assert_eq!(*rig.site.asked.borrow(), ["/hold"]);
     });
 }
 

@@ -8,7 +8,7 @@ use super::rig::{a_while, answers, limits, request, run, until};
 use crate::worker::connection::Limits;
 
 const HEAD: Limits = Limits {
-    client_header_timeout_ms: 300,
+    client_header_timeout_ms: 600,
     ..limits()
 };
 
@@ -142,7 +142,7 @@ fn a_pause_within_a_body_is_answered_408() {
 fn a_body_that_drips_is_read() {
     run(
         Limits {
-            client_body_timeout_ms: 1_000,
+            client_body_timeout_ms: 2_000,
             ..limits()
         },
         async |rig| {
@@ -151,10 +151,10 @@ fn a_body_that_drips_is_read() {
                 .send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
                 .await;
             for byte in ["h", "e", "l", "l", "o"] {
-                a_while().await; // five of these are longer than the limit
+                a_while().await; // six of these are longer than the limit
                 client.send(byte).await;
             }
-            client.read_until("hello").await;
+            client.read_until("hello!").await;
         },
     );
 }
@@ -197,16 +197,17 @@ fn a_client_that_does_not_read_is_cut() {
 #[test]
 fn a_service_that_takes_its_time_is_not_limited() {
     let all = Limits {
-        client_header_timeout_ms: 100,
-        keepalive_timeout_ms: 100,
-        client_body_timeout_ms: 100,
-        send_timeout_ms: 100,
-        half_closed_ms: 100,
+        client_header_timeout_ms: 300,
+        keepalive_timeout_ms: 300,
+        client_body_timeout_ms: 300,
+        send_timeout_ms: 300,
+        half_closed_ms: 300,
         ..limits()
     };
     run(all, async |rig| {
         let mut client = rig.client().await;
         client.send(request("/wait")).await;
+        a_while().await;
         a_while().await;
         rig.site.go.notify_one();
         client.read_until("waited").await;

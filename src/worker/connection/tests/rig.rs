@@ -52,7 +52,7 @@ pub(super) struct Rig {
     pub(super) closed: Rc<Cell<usize>>,
 }
 
-/// Runs a test in a worker's kind of runtime; `drain_idle` is 200 ms.
+/// Runs a test in a worker's kind of runtime; `drain_idle` is 1 s.
 pub(super) fn run(limits: Limits, test: impl AsyncFnOnce(Rig)) {
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -60,7 +60,7 @@ pub(super) fn run(limits: Limits, test: impl AsyncFnOnce(Rig)) {
     runtime.unwrap().block_on(async {
         let board: &'static Scoreboard = Box::leak(Box::new(Scoreboard::create().unwrap()));
         let row = board.row(RowId(0));
-        let connections = Connections::new(Duration::from_millis(200), row);
+        let connections = Connections::new(Duration::from_millis(1_000), row);
         let closed = Rc::new(Cell::new(0));
         let counter = Rc::clone(&closed);
         connections.on_closed(move || counter.set(counter.get() + 1));
@@ -120,6 +120,8 @@ pub(super) struct Site {
     pub(super) asked: RefCell<Vec<String>>,
     /// Lets `/wait` answer.
     pub(super) go: Notify,
+    /// The body that `/hold` keeps unread.
+    pub(super) kept: RefCell<Option<RequestBody>>,
     /// How many calls of `/wait` were dropped before they answered.
     pub(super) cancelled: Rc<Cell<usize>>,
 }
@@ -173,6 +175,10 @@ async fn answer(site: &Site, path: &str, body: RequestBody) -> Answer {
         "/big" => full(vec![b'x'; 20_000_000].into()),
         "/late-body" => endless_echo(body),
         "/broken" => broken(),
+        "/hold" => {
+            *site.kept.borrow_mut() = Some(body);
+            full("held".into())
+        }
         "/panic" => panic!("as asked"),
         path => full(path.to_owned().into()),
     }
