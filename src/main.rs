@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The program `appserver`: the library's command line, with nothing embedded.
 
 use std::process::ExitCode;
@@ -6,7 +5,3 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     appserver::Server::from_args().run()
 }
-=======
-//! x
-fn main(){}
->>>>>>> http

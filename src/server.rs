@@ -1,6 +1,5 @@
 //! Putting the parts together: the master and what its workers do.
 
-use std::error::Error;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use crate::config::{self, Sources};
 use crate::control::Notice;
 use crate::exit::Exit;
 use crate::http::{BoxError, Site};
-use crate::log;
+use crate::log::{self, chain};
 use crate::master::{self, HANDOVER_VARIABLE, Handover, Master, Setup, StartError, Workload};
 use crate::sys::title;
 use crate::worker::{FilesWorkload, HttpWorkload, WorkerContext};
@@ -39,7 +38,12 @@ pub(crate) fn serve(invocation: Invocation, workload: &dyn Workload) -> Exit {
 }
 
 fn start(invocation: Invocation, workload: &dyn Workload) -> Exit {
-    let Invocation { sources, args, notify, stdio } = invocation;
+    let Invocation {
+        sources,
+        args,
+        notify,
+        stdio,
+    } = invocation;
     let loaded = match config::load(&sources) {
         Ok(loaded) => loaded,
         Err(problems) => {
@@ -49,7 +53,12 @@ fn start(invocation: Invocation, workload: &dyn Workload) -> Exit {
     };
     log::start(&loaded.config.log.level);
     let binary = program(&args, &sources.cwd);
-    let setup = Setup { sources, args, binary, stdio };
+    let setup = Setup {
+        sources,
+        args,
+        binary,
+        stdio,
+    };
     match Master::start(setup, loaded, workload, notify) {
         Ok(master) => master.run(),
         Err((error, notify)) => {
@@ -71,11 +80,18 @@ fn refuse(notify: Option<OwnedFd>, reason: String, exit: Exit) -> Exit {
 fn resume(invocation: Invocation, number: &str, workload: &dyn Workload) -> Exit {
     let Invocation { sources, args, .. } = invocation;
     log::start("info");
-    let resumed = Handover::read(number).map_err(StartError::Handover).and_then(|handover| {
-        let binary = PathBuf::new(); // told by the hand-over
-        let setup = Setup { sources, args, binary, stdio: None };
-        Master::resume(setup, &handover, workload)
-    });
+    let resumed = Handover::read(number)
+        .map_err(StartError::Handover)
+        .and_then(|handover| {
+            let binary = PathBuf::new(); // told by the hand-over
+            let setup = Setup {
+                sources,
+                args,
+                binary,
+                stdio: None,
+            };
+            Master::resume(setup, &handover, workload)
+        });
     match resumed {
         Ok(master) => master.run(),
         Err(error) => {
@@ -94,21 +110,20 @@ pub(crate) fn check_upgrade(invocation: &Invocation) -> Exit {
 /// folder was found through `PATH`; then the file itself has to do.
 fn program(args: &[OsString], cwd: &Path) -> PathBuf {
     let running = std::env::current_exe().unwrap_or_default();
-    let Some(named) = args.first().map(Path::new).filter(|path| path.components().count() > 1)
+    let Some(named) = args
+        .first()
+        .map(Path::new)
+        .filter(|path| path.components().count() > 1)
     else {
         return running;
     };
     let path = cwd.join(named);
     let same = |path: &Path| std::fs::canonicalize(path).ok();
-    if same(&path).is_some() && same(&path) == same(&running) { path } else { running }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
-    texts.dedup();
-    texts.join(": ")
+    if same(&path).is_some() && same(&path) == same(&running) {
+        path
+    } else {
+        running
+    }
 }
 
 /// A server to be embedded in a program of your own, with every verb and flag of `appserver`.
@@ -139,7 +154,10 @@ impl Server {
     /// A server that is told by the command line what to do, and serves files.
     #[must_use]
     pub fn from_args() -> Self {
-        Self { args: std::env::args_os().collect(), workload: Box::new(FilesWorkload) }
+        Self {
+            args: std::env::args_os().collect(),
+            workload: Box::new(FilesWorkload),
+        }
     }
 
     /// Serves an app instead of files. `make` is called once in each worker, after the fork and
@@ -164,6 +182,8 @@ impl Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("args", &self.args).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("args", &self.args)
+            .finish_non_exhaustive()
     }
 }

@@ -33,7 +33,15 @@ pub(crate) fn reopen_stdio((out, err): &(PathBuf, PathBuf)) -> io::Result<()> {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path).map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot open {}: {error}", path.display()))
-    })
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .open(path)
+        .map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot open {}: {error}", path.display()),
+            )
+        })
 }

@@ -1,7 +1,7 @@
 //! What `list` and `describe` say.
 
-use super::{Master, Phase};
 use super::slot::{Process, Role, Seat, Slot};
+use super::{Master, Phase};
 use crate::control::{Description, ListRow, Totals};
 use crate::scoreboard::Counters;
 use crate::sys::{clock, proc};
@@ -9,7 +9,10 @@ use crate::sys::{clock, proc};
 impl Master<'_> {
     /// One row per live process, and one for each slot without any.
     pub(super) fn list(&self) -> Vec<ListRow> {
-        self.slots.iter().flat_map(|slot| self.rows_of(slot)).collect()
+        self.slots
+            .iter()
+            .flat_map(|slot| self.rows_of(slot))
+            .collect()
     }
 
     fn rows_of(&self, slot: &Slot) -> Vec<ListRow> {
@@ -26,7 +29,10 @@ impl Master<'_> {
         let rows = alive.into_iter().enumerate();
         rows.map(|(nth, (_, seat, process))| {
             let row = self.row(slot, seat, process);
-            ListRow { requests: row.requests + if nth == 0 { ended } else { 0 }, ..row }
+            ListRow {
+                requests: row.requests + if nth == 0 { ended } else { 0 },
+                ..row
+            }
         })
         .collect()
     }
@@ -105,8 +111,13 @@ fn empty_row(slot: &Slot, requests: u64) -> ListRow {
 }
 
 fn totals(counters: &Counters) -> Totals {
-    let [responses_1xx, responses_2xx, responses_3xx, responses_4xx, responses_5xx] =
-        counters.responses;
+    let [
+        responses_1xx,
+        responses_2xx,
+        responses_3xx,
+        responses_4xx,
+        responses_5xx,
+    ] = counters.responses;
     Totals {
         requests: counters.requests,
         accepted: counters.accepted,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::Master;
 use super::jobs::Wanted;
 use super::link::Order;
-use super::Master;
 use crate::control::{Answer, ClientId, Command};
 use crate::exit::Exit;
 use crate::log;
@@ -36,10 +36,17 @@ impl Master<'_> {
                 self.request(client, Wanted::Restart(instance.map(SlotId)));
             }
             Command::Scale { to } => self.request(client, Wanted::Scale(to)),
-            Command::Stop { instance: Some(slot), .. } => {
+            Command::Stop {
+                instance: Some(slot),
+                ..
+            } => {
                 self.request(client, Wanted::StopInstance(SlotId(slot)));
             }
-            Command::Stop { instance: None, timeout_ms, force } => {
+            Command::Stop {
+                instance: None,
+                timeout_ms,
+                force,
+            } => {
                 if force {
                     self.stop_now(client);
                 } else {
@@ -49,14 +56,24 @@ impl Master<'_> {
             }
             Command::Kill => self.stop_now(client),
             Command::Upgrade { binary, check } => {
-                self.request(client, Wanted::Upgrade { binary, only_check: check });
+                self.request(
+                    client,
+                    Wanted::Upgrade {
+                        binary,
+                        only_check: check,
+                    },
+                );
             }
         }
     }
 
     /// Answers a question at once.
     fn reply(&mut self, client: Option<ClientId>, text: &str, data: Option<serde_json::Value>) {
-        let answer = Answer { exit: Exit::Done.code(), message: text.to_owned(), data };
+        let answer = Answer {
+            exit: Exit::Done.code(),
+            message: text.to_owned(),
+            data,
+        };
         if let Some(client) = client {
             self.desk().control.answer(client, &answer);
         }
@@ -72,7 +89,8 @@ impl Master<'_> {
         }
         let processes = self.slots.iter().flat_map(|slot| {
             let plan = std::rc::Rc::clone(&slot.plan);
-            slot.processes().map(move |process| (std::rc::Rc::clone(&plan), process))
+            slot.processes()
+                .map(move |process| (std::rc::Rc::clone(&plan), process))
         });
         for (plan, process) in processes {
             let file = match log::open(&plan.config.access_log.path) {

@@ -69,7 +69,11 @@ impl Crashes {
     pub(crate) fn crashed(&mut self, now: u64, rules: &Rules) -> Verdict {
         self.streak += 1;
         self.times.push_back(now);
-        while self.times.front().is_some_and(|time| now - time > rules.restart_window) {
+        while self
+            .times
+            .front()
+            .is_some_and(|time| now - time > rules.restart_window)
+        {
             self.times.pop_front();
         }
         let pause = pause(self.streak, rules.restart_delay);
@@ -100,7 +104,9 @@ fn pause(streak: u32, delay: u64) -> Option<u64> {
     let factor = 1.5_f64.powi(exponent.min(64));
     let pause = Duration::from_millis(delay).as_secs_f64() * factor;
     let cap = Duration::from_millis(CAP_MS);
-    Some(millis(Duration::try_from_secs_f64(pause).unwrap_or(cap).min(cap)))
+    Some(millis(
+        Duration::try_from_secs_f64(pause).unwrap_or(cap).min(cap),
+    ))
 }
 
 #[cfg(test)]
@@ -143,11 +149,17 @@ pub(super) mod tests {
 
     #[test]
     fn the_last_one_never_gives_up() {
-        let rules = Rules { last_standing: true, ..rules() };
+        let rules = Rules {
+            last_standing: true,
+            ..rules()
+        };
         let mut crashes = Crashes::default();
         let verdicts: Vec<_> = (0..40).map(|_| crashes.crashed(0, &rules)).collect();
         assert_eq!(verdicts[39], Verdict::Rest(CAP_MS));
-        let rules = Rules { restart_delay: 0, ..rules };
+        let rules = Rules {
+            restart_delay: 0,
+            ..rules
+        };
         assert_eq!(crashes.crashed(0, &rules), Verdict::Again);
     }
 

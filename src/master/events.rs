@@ -15,21 +15,28 @@ use crate::sys::{clock, signal};
 impl Master<'_> {
     /// Feeds an event to a seat and carries out what follows.
     pub(super) fn feed(&mut self, slot: SlotId, role: Role, event: WorkerEvent) {
-        let usual = Drain { is_last: false, closes_idle: false };
+        let usual = Drain {
+            is_last: false,
+            closes_idle: false,
+        };
         self.feed_with(slot, role, event, usual);
     }
 
     /// Like [`feed`](Self::feed), where the order to drain has another tone.
     pub(super) fn feed_with(&mut self, slot: SlotId, role: Role, event: WorkerEvent, drain: Drain) {
         let last_standing = self.is_last_standing(slot);
-        let Some(place) = self.slot_mut(slot) else { return };
+        let Some(place) = self.slot_mut(slot) else {
+            return;
+        };
         let rules = Rules::new(&place.plan.config.workers, last_standing);
         // Only incumbents spend the slot's budget: a successor that cannot boot ends its rollout.
         let mut crashes = match role {
             Role::Incumbent => std::mem::take(&mut place.crashes),
             Role::Successor | Role::Leaver(_) => Crashes::default(),
         };
-        let Some(seat) = place.seat_mut(role) else { return };
+        let Some(seat) = place.seat_mut(role) else {
+            return;
+        };
         let old = seat.state;
         let (state, effects) = step(old, event, clock::now_ms(), &rules, &mut crashes);
         seat.state = state;
@@ -51,7 +58,9 @@ impl Master<'_> {
             }
             return;
         }
-        let Some(process) = self.process_of(slot, role) else { return };
+        let Some(process) = self.process_of(slot, role) else {
+            return;
+        };
         let (pid, row, image) = (process.pid, process.row, process.image);
         match effect {
             Effect::OrderDrain => {
@@ -75,7 +84,9 @@ impl Master<'_> {
     /// Fills the incumbent's place again, unless the server is on its way out.
     fn respawn(&mut self, slot: SlotId) {
         let wanted = matches!(self.phase, Phase::Starting | Phase::Running);
-        let Some(place) = self.slot_mut(slot) else { return };
+        let Some(place) = self.slot_mut(slot) else {
+            return;
+        };
         if !wanted || place.retirement == Some(Retirement::Closed) {
             return;
         }
@@ -112,8 +123,10 @@ impl Master<'_> {
             return;
         };
         self.read_reports(slot, role); // its last words
-        let Some(process) =
-            self.slot_mut(slot).and_then(|place| place.seat_mut(role)).and_then(|s| s.process.take())
+        let Some(process) = self
+            .slot_mut(slot)
+            .and_then(|place| place.seat_mut(role))
+            .and_then(|s| s.process.take())
         else {
             return;
         };
@@ -136,7 +149,9 @@ impl Master<'_> {
     }
 
     fn is_expected(&self, slot: SlotId, role: Role) -> bool {
-        let seat = self.slot(slot).and_then(|place| place.seats().find(|(r, _)| *r == role));
+        let seat = self
+            .slot(slot)
+            .and_then(|place| place.seats().find(|(r, _)| *r == role));
         seat.is_some_and(|(_, seat)| matches!(seat.state, WorkerState::Draining { .. }))
     }
 
@@ -193,13 +208,22 @@ impl Master<'_> {
             return;
         }
         let until = self.kill_deadline(slot);
-        self.dismiss(slot, until, Drain { is_last: false, closes_idle: false });
+        self.dismiss(
+            slot,
+            until,
+            Drain {
+                is_last: false,
+                closes_idle: false,
+            },
+        );
         self.respawn(slot);
     }
 
     /// Moves the incumbent, if there is one, among the leavers and tells it to drain.
     pub(super) fn dismiss(&mut self, slot: SlotId, until: Option<u64>, drain: Drain) {
-        let Some(place) = self.slot_mut(slot) else { return };
+        let Some(place) = self.slot_mut(slot) else {
+            return;
+        };
         let seat = std::mem::replace(&mut place.incumbent, Seat::vacant());
         if seat.process.is_none() {
             return;
@@ -217,12 +241,18 @@ impl Master<'_> {
 
     /// Lets siblings hand connections to the incumbent of `slot`.
     pub(super) fn start_serving(&mut self, slot: SlotId) {
-        let row = self.process_of(slot, Role::Incumbent).map(|process| process.row);
+        let row = self
+            .process_of(slot, Role::Incumbent)
+            .map(|process| process.row);
         self.scoreboard.set_serving(slot, row);
     }
 
     fn stop_serving(&self, slot: SlotId, row: crate::scoreboard::RowId) {
-        if self.scoreboard.serving(slot).is_some_and(|serving| serving.id() == row) {
+        if self
+            .scoreboard
+            .serving(slot)
+            .is_some_and(|serving| serving.id() == row)
+        {
             self.scoreboard.set_serving(slot, None);
         }
     }
@@ -238,7 +268,9 @@ impl Master<'_> {
     fn seat_of(&self, pid: Pid) -> Option<(SlotId, Role)> {
         self.slots.iter().find_map(|slot| {
             let is_it = |seat: &Seat| seat.process.as_ref().is_some_and(|p| p.pid == pid);
-            slot.seats().find(|(_, seat)| is_it(seat)).map(|(role, _)| (slot.id, role))
+            slot.seats()
+                .find(|(_, seat)| is_it(seat))
+                .map(|(role, _)| (slot.id, role))
         })
     }
 
@@ -247,7 +279,8 @@ impl Master<'_> {
         let others = self.slots.iter().filter(|other| other.id != slot);
         !others.into_iter().any(|other| {
             let state = other.incumbent.state;
-            other.retirement.is_none() && !matches!(state, WorkerState::Failed | WorkerState::Vacant)
+            other.retirement.is_none()
+                && !matches!(state, WorkerState::Failed | WorkerState::Vacant)
         })
     }
 }
@@ -262,6 +295,8 @@ fn report_change(slot: SlotId, role: Role, old: WorkerState, new: WorkerState) {
             tracing::error!(%slot, "worker crashed too often, its place is given up: `reload`, \
                 `restart` or `scale` try again");
         }
-        _ => tracing::debug!(%slot, ?role, from = old.shown().as_str(), to = new.shown().as_str(), "worker state"),
+        _ => {
+            tracing::debug!(%slot, ?role, from = old.shown().as_str(), to = new.shown().as_str(), "worker state")
+        }
     }
 }

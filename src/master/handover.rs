@@ -12,13 +12,13 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
+use super::Master;
 use super::crashes::Crashes;
 use super::jobs::Wanted;
 use super::link::Link;
 use super::seed::Plan;
 use super::slot::{CpuShare, Process, Retirement, Seat, Slot};
 use super::state::WorkerState;
-use super::Master;
 use crate::config::ListenAddress;
 use crate::control::ClientId;
 use crate::net::{HandOffQueue, Listener, ListenerId, ListenerSet, ListenerSockets};
@@ -87,7 +87,10 @@ struct ListenerState {
 enum SocketsState {
     /// In the order of the kernel's group.
     PerSlot(Vec<(SlotId, RawFd)>),
-    Shared { fd: RawFd, inode: u64 },
+    Shared {
+        fd: RawFd,
+        inode: u64,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -132,7 +135,9 @@ impl Handover {
     /// # Errors
     /// When there is none, or it is of a version this image does not know.
     pub(crate) fn read(number: &str) -> Result<Self, String> {
-        let number: RawFd = number.parse().map_err(|_| format!("{number:?} is no descriptor"))?;
+        let number: RawFd = number
+            .parse()
+            .map_err(|_| format!("{number:?} is no descriptor"))?;
         let text = |error: io::Error| format!("cannot read descriptor {number}: {error}");
         let mut file = File::from(fd::adopt(number).map_err(text)?);
         let mut bytes = Vec::new();
@@ -141,7 +146,9 @@ impl Handover {
         let version: Version = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
         if version.version != VERSION {
             let other = version.version;
-            return Err(format!("the state has version {other}, this binary reads {VERSION}"));
+            return Err(format!(
+                "the state has version {other}, this binary reads {VERSION}"
+            ));
         }
         serde_json::from_slice(&bytes).map_err(|error| error.to_string())
     }
@@ -151,28 +158,48 @@ impl Handover {
         let mut all = vec![self.scoreboard_fd, self.control_fd];
         all.extend(&self.caller_fds);
         all.extend(self.requests.iter().filter_map(|(fd, _)| *fd));
-        all.extend(self.queues.iter().flat_map(|(_, sender, receiver)| [*sender, *receiver]));
+        all.extend(
+            self.queues
+                .iter()
+                .flat_map(|(_, sender, receiver)| [*sender, *receiver]),
+        );
         for listener in &self.listeners {
             match &listener.sockets {
                 SocketsState::PerSlot(sockets) => all.extend(sockets.iter().map(|(_, fd)| *fd)),
                 SocketsState::Shared { fd, .. } => all.push(*fd),
             }
         }
-        let seats = self.slots.iter().flat_map(|slot| slot.leavers.iter().chain([&slot.incumbent]));
-        all.extend(seats.filter_map(|seat| seat.process.as_ref()).map(|process| process.link_fd));
+        let seats = self
+            .slots
+            .iter()
+            .flat_map(|slot| slot.leavers.iter().chain([&slot.incumbent]));
+        all.extend(
+            seats
+                .filter_map(|seat| seat.process.as_ref())
+                .map(|process| process.link_fd),
+        );
         all.extend(self.previous.iter().map(|previous| previous.program_fd));
         all
     }
 
     /// Takes the sockets over.
     pub(super) fn take_listeners(&self) -> io::Result<ListenerSet> {
-        let listeners = self.listeners.iter().map(ListenerState::take).collect::<io::Result<_>>()?;
+        let listeners = self
+            .listeners
+            .iter()
+            .map(ListenerState::take)
+            .collect::<io::Result<_>>()?;
         let queues = self.queues.iter().map(|(slot, sender, receiver)| {
-            let queue =
-                HandOffQueue { sender: fd::adopt(*sender)?, receiver: fd::adopt(*receiver)? };
+            let queue = HandOffQueue {
+                sender: fd::adopt(*sender)?,
+                receiver: fd::adopt(*receiver)?,
+            };
             Ok((*slot, queue))
         });
-        Ok(ListenerSet::adopt(listeners, queues.collect::<io::Result<BTreeMap<_, _>>>()?))
+        Ok(ListenerSet::adopt(
+            listeners,
+            queues.collect::<io::Result<BTreeMap<_, _>>>()?,
+        ))
     }
 
     /// Takes the workers over.
@@ -211,13 +238,21 @@ impl Master<'_> {
             scoreboard_fd: self.scoreboard.file().as_raw_fd(),
             control_fd: desk.control.listener_fd().as_raw_fd(),
             control_path: self.plan.config.control.socket.clone(),
-            caller_fds: callers.iter().filter_map(|client| client_fd(*client)).collect(),
+            caller_fds: callers
+                .iter()
+                .filter_map(|client| client_fd(*client))
+                .collect(),
             requests: self
                 .requests
                 .iter()
                 .map(|request| (request.client.and_then(client_fd), request.what.clone()))
                 .collect(),
-            listeners: self.listeners.listeners.iter().map(ListenerState::of).collect(),
+            listeners: self
+                .listeners
+                .listeners
+                .iter()
+                .map(ListenerState::of)
+                .collect(),
             queues: self
                 .listeners
                 .queues
@@ -235,11 +270,15 @@ impl ListenerState {
     fn of(listener: &Listener) -> Self {
         let sockets = match &listener.sockets {
             ListenerSockets::PerSlot { of, group } => SocketsState::PerSlot(
-                group.iter().filter_map(|slot| Some((*slot, of.get(slot)?.as_raw_fd()))).collect(),
+                group
+                    .iter()
+                    .filter_map(|slot| Some((*slot, of.get(slot)?.as_raw_fd())))
+                    .collect(),
             ),
-            ListenerSockets::Shared { socket, inode } => {
-                SocketsState::Shared { fd: socket.as_raw_fd(), inode: *inode }
-            }
+            ListenerSockets::Shared { socket, inode } => SocketsState::Shared {
+                fd: socket.as_raw_fd(),
+                inode: *inode,
+            },
         };
         Self {
             id: listener.id,
@@ -259,9 +298,10 @@ impl ListenerState {
                     .map(|(slot, number)| Ok((*slot, fd::adopt(*number)?)))
                     .collect::<io::Result<_>>()?,
             },
-            SocketsState::Shared { fd: number, inode } => {
-                ListenerSockets::Shared { socket: fd::adopt(*number)?, inode: *inode }
-            }
+            SocketsState::Shared { fd: number, inode } => ListenerSockets::Shared {
+                socket: fd::adopt(*number)?,
+                inode: *inode,
+            },
         };
         Ok(Listener {
             id: self.id,
@@ -277,7 +317,10 @@ impl ListenerState {
 fn read_address(text: &str) -> io::Result<ListenAddress> {
     match text.strip_prefix("unix:") {
         Some(path) => Ok(ListenAddress::Unix(PathBuf::from(path))),
-        None => text.parse().map(ListenAddress::Tcp).map_err(io::Error::other),
+        None => text
+            .parse()
+            .map(ListenAddress::Tcp)
+            .map_err(io::Error::other),
     }
 }
 
@@ -300,7 +343,11 @@ impl SlotState {
             id: self.id,
             incumbent: self.incumbent.take()?,
             successor: None,
-            leavers: self.leavers.iter().map(SeatState::take).collect::<io::Result<_>>()?,
+            leavers: self
+                .leavers
+                .iter()
+                .map(SeatState::take)
+                .collect::<io::Result<_>>()?,
             plan: Rc::clone(plan),
             crashes: self.crashes.clone(),
             restarts: self.restarts,
@@ -320,7 +367,10 @@ impl SeatState {
             born: process.born,
             adopts: process.adopts.clone(),
         });
-        Self { state: seat.state, process }
+        Self {
+            state: seat.state,
+            process,
+        }
     }
 
     fn take(&self) -> io::Result<Seat> {
@@ -340,6 +390,9 @@ impl SeatState {
                 cpu: CpuShare::default(),
             }),
         };
-        Ok(Seat { state: self.state, process })
+        Ok(Seat {
+            state: self.state,
+            process,
+        })
     }
 }

@@ -27,7 +27,10 @@ impl Master<'_> {
         self.scanned = now;
         let stall_timeout = millis(self.plan.config.workers.stall_timeout);
         if since > SCAN_MS + stall_timeout / 2 {
-            tracing::debug!(late_ms = since - SCAN_MS, "the master was late, no heartbeat is judged");
+            tracing::debug!(
+                late_ms = since - SCAN_MS,
+                "the master was late, no heartbeat is judged"
+            );
             return;
         }
         let mut hung = Vec::new();
@@ -36,10 +39,16 @@ impl Master<'_> {
             let id = slot.id;
             let roles: Vec<Role> = slot.seats().map(|(role, _)| role).collect();
             for role in roles {
-                let Some(seat) = slot.seat_mut(role) else { continue };
-                let beats =
-                    matches!(seat.state, WorkerState::Serving { .. } | WorkerState::Draining { .. });
-                let Some(process) = seat.process.as_mut().filter(|_| beats) else { continue };
+                let Some(seat) = slot.seat_mut(role) else {
+                    continue;
+                };
+                let beats = matches!(
+                    seat.state,
+                    WorkerState::Serving { .. } | WorkerState::Draining { .. }
+                );
+                let Some(process) = seat.process.as_mut().filter(|_| beats) else {
+                    continue;
+                };
                 let age = self.scoreboard.row(process.row).heartbeat_age_ms(now);
                 note_stall(id, process, age, stall_timeout);
                 if age > heartbeat_timeout {
@@ -66,7 +75,11 @@ impl Master<'_> {
                     let share = millis(used.saturating_sub(process.cpu.used));
                     #[allow(clippy::cast_precision_loss, reason = "some thousand milliseconds")]
                     let percent = share as f64 * 100.0 / elapsed as f64;
-                    process.cpu = super::slot::CpuShare { used, at: now, percent };
+                    process.cpu = super::slot::CpuShare {
+                        used,
+                        at: now,
+                        percent,
+                    };
                 }
             }
         }
@@ -78,8 +91,12 @@ impl Master<'_> {
         if matches!(self.phase, Phase::Stopping { .. }) {
             return; // the workers empty and end their queues themselves
         }
-        let healthy: BTreeSet<SlotId> =
-            self.slots.iter().filter(|slot| slot.is_healthy()).map(|slot| slot.id).collect();
+        let healthy: BTreeSet<SlotId> = self
+            .slots
+            .iter()
+            .filter(|slot| slot.is_healthy())
+            .map(|slot| slot.id)
+            .collect();
         if healthy.is_empty() {
             return; // nobody could do better than those who are in rotation now
         }
@@ -115,8 +132,10 @@ impl Master<'_> {
             .filter(|slot| !slot.incumbent.is_healthy() && slot.retirement_open())
             .map(|slot| slot.id)
             .collect();
-        let mut wanted: BTreeMap<SlotId, BTreeSet<SlotId>> =
-            healthy.iter().map(|slot| (*slot, BTreeSet::new())).collect();
+        let mut wanted: BTreeMap<SlotId, BTreeSet<SlotId>> = healthy
+            .iter()
+            .map(|slot| (*slot, BTreeSet::new()))
+            .collect();
         for orphan in orphans {
             let adopter = self.adopter_of(orphan, healthy).or_else(|| {
                 let load = |slot: &&SlotId| (wanted[*slot].len(), self.load_of(**slot));
@@ -133,19 +152,28 @@ impl Master<'_> {
 
     fn adopter_of(&self, orphan: SlotId, healthy: &BTreeSet<SlotId>) -> Option<SlotId> {
         let adopts = |slot: &&Slot| {
-            slot.incumbent.process.as_ref().is_some_and(|process| process.adopts.contains(&orphan))
+            slot.incumbent
+                .process
+                .as_ref()
+                .is_some_and(|process| process.adopts.contains(&orphan))
         };
         let healthy = self.slots.iter().filter(|slot| healthy.contains(&slot.id));
         healthy.clone().find(adopts).map(|slot| slot.id)
     }
 
     fn load_of(&self, slot: SlotId) -> u32 {
-        self.scoreboard.serving(slot).map_or(u32::MAX, |row| row.assigned().1)
+        self.scoreboard
+            .serving(slot)
+            .map_or(u32::MAX, |row| row.assigned().1)
     }
 
     fn order_adoption(&mut self, slot: SlotId, adopts: BTreeSet<SlotId>) {
-        let process = self.slot_mut(slot).and_then(|slot| slot.incumbent.process.as_mut());
-        let Some(process) = process.filter(|process| process.adopts != adopts) else { return };
+        let process = self
+            .slot_mut(slot)
+            .and_then(|slot| slot.incumbent.process.as_mut());
+        let Some(process) = process.filter(|process| process.adopts != adopts) else {
+            return;
+        };
         let order = Order::Adopt(adopts.iter().copied().collect());
         match process.link.send(&order, &[]) {
             Ok(()) => {
@@ -181,7 +209,10 @@ fn note_stall(slot: SlotId, process: &mut Process, age: u64, stall_timeout: u64)
 impl Master<'_> {
     /// When heartbeats are to be looked at next; never while there is nobody to look at.
     pub(super) fn next_scan(&self) -> Option<u64> {
-        let anyone = self.slots.iter().any(|slot| slot.processes().next().is_some());
+        let anyone = self
+            .slots
+            .iter()
+            .any(|slot| slot.processes().next().is_some());
         anyone.then_some(self.scanned + SCAN_MS)
     }
 

@@ -71,12 +71,22 @@ impl Master<'_> {
     }
 
     pub(super) fn request_upgrade(&mut self, client: Option<ClientId>) {
-        self.request(client, Wanted::Upgrade { binary: None, only_check: false });
+        self.request(
+            client,
+            Wanted::Upgrade {
+                binary: None,
+                only_check: false,
+            },
+        );
     }
 
     /// One worker more, or one fewer.
     pub(super) fn request_step(&mut self, more: bool) {
-        let to = if more { ScaleTo::Up(1) } else { ScaleTo::Down(1) };
+        let to = if more {
+            ScaleTo::Up(1)
+        } else {
+            ScaleTo::Down(1)
+        };
         self.request(None, Wanted::Scale(to));
     }
 
@@ -96,7 +106,9 @@ impl Master<'_> {
             if self.job.is_some() || self.phase == Phase::Starting {
                 return;
             }
-            let Some(request) = self.requests.pop_front() else { return };
+            let Some(request) = self.requests.pop_front() else {
+                return;
+            };
             self.begin(request);
         }
     }
@@ -138,7 +150,10 @@ impl Master<'_> {
         ending: Ending,
     ) {
         let Some(place) = self.slot(slot) else { return };
-        let seat = place.seats().find(|(other, _)| *other == role).map(|(_, seat)| seat.state);
+        let seat = place
+            .seats()
+            .find(|(other, _)| *other == role)
+            .map(|(_, seat)| seat.state);
         let reason = match (seat, failure) {
             (Some(WorkerState::Booting { .. }), None) => {
                 format!("worker {slot} died before it was ready: {ending}")
@@ -189,7 +204,11 @@ impl Master<'_> {
             Exit::Done => tracing::info!("{message}"),
             _ => tracing::error!("{message}"),
         }
-        let answer = Answer { exit: exit.code(), message: message.to_owned(), data };
+        let answer = Answer {
+            exit: exit.code(),
+            message: message.to_owned(),
+            data,
+        };
         for client in clients {
             self.desk().control.answer(client, &answer);
         }

@@ -26,7 +26,7 @@ mod state;
 mod stop;
 mod upgrade;
 
-pub(crate) use handover::{Handover, HANDOVER_VARIABLE};
+pub(crate) use handover::{HANDOVER_VARIABLE, Handover};
 pub(crate) use link::{Drain, Link, Order, Report, Socket};
 pub(crate) use seed::Plan;
 pub use seed::{Seed, Workload};
@@ -145,6 +145,8 @@ impl Master<'_> {
     }
 
     fn desk(&mut self) -> &mut Desk {
-        self.desk.as_mut().expect("only a child gives it up, and a child does not come here")
+        self.desk
+            .as_mut()
+            .expect("only a child gives it up, and a child does not come here")
     }
 }

@@ -25,18 +25,26 @@ impl Plan {
         let Loaded { config, app_env } = loaded;
         let access_log = log::open(&config.access_log.path).map_err(PlanError::Log)?;
         let identity = match &config.user {
-            Some(name) if user::is_root() => Some(
-                user::find(name, config.group.as_deref()).map_err(PlanError::Identity)?,
-            ),
+            Some(name) if user::is_root() => {
+                Some(user::find(name, config.group.as_deref()).map_err(PlanError::Identity)?)
+            }
             _ => None,
         };
-        Ok(Self { config, app_env, generation, access_log, identity })
+        Ok(Self {
+            config,
+            app_env,
+            generation,
+            access_log,
+            identity,
+        })
     }
 
     /// The addresses to listen at, with their backlogs.
     pub(super) fn addresses(&self) -> Vec<(ListenAddress, u32)> {
         let listen = self.config.listen.iter();
-        listen.map(|listen| (listen.address.clone(), listen.backlog)).collect()
+        listen
+            .map(|listen| (listen.address.clone(), listen.backlog))
+            .collect()
     }
 
     /// How many workers the configuration asks for on this machine.

@@ -3,10 +3,10 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
+use super::Master;
 use super::link::{Drain, Order, Socket};
 use super::seed::Plan;
 use super::slot::{Retirement, Seat, Slot};
-use super::Master;
 use crate::net::{HandOff, ListenerId, ListenerSockets, NetError};
 use crate::scoreboard::{RowState, SlotId};
 use crate::sys::{clock, socket};
@@ -29,7 +29,10 @@ impl Master<'_> {
     /// Makes a new slot, with the lowest free number, and tells the workers of its sockets.
     pub(super) fn add_slot(&mut self, plan: &Rc<Plan>) -> Result<SlotId, NetError> {
         let standing = self.standing();
-        let id = (0..).map(SlotId).find(|id| !standing.contains(id)).unwrap_or(SlotId(u16::MAX));
+        let id = (0..)
+            .map(SlotId)
+            .find(|id| !standing.contains(id))
+            .unwrap_or(SlotId(u16::MAX));
         match self.slot_mut(id) {
             Some(retiring) if retiring.grace_ends().is_some() => {
                 retiring.retirement = None; // its sockets are still there
@@ -47,7 +50,8 @@ impl Master<'_> {
             slot.retirement = None;
             slot.plan = Rc::clone(plan);
             let former = std::mem::replace(&mut slot.incumbent, Seat::vacant());
-            slot.leavers.extend(former.process.is_some().then_some(former));
+            slot.leavers
+                .extend(former.process.is_some().then_some(former));
         }
         self.tell_slot(id);
         Ok(id)
@@ -99,9 +103,20 @@ impl Master<'_> {
             .collect();
         for slot in due {
             let until = self.kill_deadline(slot);
-            self.dismiss(slot, until, Drain { is_last: false, closes_idle: false });
-            let listeners: Vec<ListenerId> =
-                self.listeners.listeners.iter().map(|listener| listener.id).collect();
+            self.dismiss(
+                slot,
+                until,
+                Drain {
+                    is_last: false,
+                    closes_idle: false,
+                },
+            );
+            let listeners: Vec<ListenerId> = self
+                .listeners
+                .listeners
+                .iter()
+                .map(|listener| listener.id)
+                .collect();
             self.sweep(Some(slot), &listeners);
             self.listeners.remove_slot(slot);
             if let Some(place) = self.slot_mut(slot) {
@@ -133,7 +148,12 @@ impl Master<'_> {
     /// queue, into those of healthy workers. Afterwards the sockets can be closed: the moment
     /// between the last look and the end is the shortest there is.
     pub(super) fn sweep(&mut self, slot: Option<SlotId>, listeners: &[ListenerId]) {
-        for listener in self.listeners.listeners.iter().filter(|l| listeners.contains(&l.id)) {
+        for listener in self
+            .listeners
+            .listeners
+            .iter()
+            .filter(|l| listeners.contains(&l.id))
+        {
             let mut sockets: Vec<&OwnedFd> = match &listener.sockets {
                 ListenerSockets::PerSlot { of, .. } => of
                     .iter()
@@ -149,7 +169,9 @@ impl Master<'_> {
                 }
             }
         }
-        let Some(queue) = slot.and_then(|slot| self.listeners.queues.get(&slot)) else { return };
+        let Some(queue) = slot.and_then(|slot| self.listeners.queues.get(&slot)) else {
+            return;
+        };
         while let Ok(Some((hand_off, connection))) = HandOff::receive(&queue.receiver) {
             self.scoreboard.row(hand_off.row).assign(hand_off.epoch, -1);
             self.pass_on(hand_off.listener, &connection);
@@ -168,9 +190,15 @@ impl Master<'_> {
         rows.sort_by_key(|(_, row)| row.assigned().1);
         for (slot, row) in rows {
             let (epoch, _) = row.assigned();
-            let Some(queue) = self.listeners.queues.get(&slot) else { continue };
+            let Some(queue) = self.listeners.queues.get(&slot) else {
+                continue;
+            };
             row.assign(epoch, 1);
-            let hand_off = HandOff { listener, row: row.id(), epoch };
+            let hand_off = HandOff {
+                listener,
+                row: row.id(),
+                epoch,
+            };
             match hand_off.send(&queue.sender, connection) {
                 Ok(()) => return,
                 Err(_) => row.assign(epoch, -1), // its queue is full: the next one

@@ -182,7 +182,10 @@ impl Master<'_> {
     /// How many slots a plan means: what the operator scaled to stands until `instances` changes.
     fn wanted_count(&self, plan: &Plan, keeps: bool) -> u16 {
         let present = u16::try_from(self.standing().len()).unwrap_or(u16::MAX);
-        let (old, new) = (&self.plan.config.workers.instances, &plan.config.workers.instances);
+        let (old, new) = (
+            &self.plan.config.workers.instances,
+            &plan.config.workers.instances,
+        );
         match self.scaled {
             _ if keeps => present,
             Some(scaled) if old == new => scaled,
@@ -201,7 +204,10 @@ impl Master<'_> {
                 self.finish_rollout(rollout);
                 return;
             };
-            let state = self.slot(slot).and_then(|s| s.successor.as_ref()).map(|seat| seat.state);
+            let state = self
+                .slot(slot)
+                .and_then(|s| s.successor.as_ref())
+                .map(|seat| seat.state);
             match (rollout.current, state) {
                 (None, _) => {
                     if let Err(error) = self.boot_successor(slot, &rollout.plan) {
@@ -228,7 +234,10 @@ impl Master<'_> {
     fn boot_successor(&mut self, slot: SlotId, plan: &Rc<Plan>) -> std::io::Result<()> {
         let process = self.spawn(slot, plan)?;
         if let Some(place) = self.slot_mut(slot) {
-            place.successor = Some(Seat { state: WorkerState::Vacant, process: Some(process) });
+            place.successor = Some(Seat {
+                state: WorkerState::Vacant,
+                process: Some(process),
+            });
         }
         self.feed(slot, Role::Successor, WorkerEvent::Forked);
         Ok(())
@@ -237,9 +246,20 @@ impl Master<'_> {
     /// The successor takes the slot; the incumbent finishes.
     fn promote(&mut self, slot: SlotId, plan: &Rc<Plan>) {
         let until = self.kill_deadline(slot);
-        self.dismiss(slot, until, Drain { is_last: false, closes_idle: false });
-        let Some(place) = self.slot_mut(slot) else { return };
-        let Some(successor) = place.successor.take() else { return };
+        self.dismiss(
+            slot,
+            until,
+            Drain {
+                is_last: false,
+                closes_idle: false,
+            },
+        );
+        let Some(place) = self.slot_mut(slot) else {
+            return;
+        };
+        let Some(successor) = place.successor.take() else {
+            return;
+        };
         place.incumbent = successor;
         place.plan = Rc::clone(plan);
         place.crashes = super::crashes::Crashes::default(); // the operator's word is a fresh start
@@ -247,7 +267,17 @@ impl Master<'_> {
     }
 
     fn finish_rollout(&mut self, rollout: Rollout) {
-        let Rollout { kind, callers, plan, added, opened, count, begun, before, .. } = rollout;
+        let Rollout {
+            kind,
+            callers,
+            plan,
+            added,
+            opened,
+            count,
+            begun,
+            before,
+            ..
+        } = rollout;
         if let Kind::Undo(reason) = kind {
             self.end_undo(&added, &opened);
             self.plan = plan;
@@ -264,8 +294,10 @@ impl Master<'_> {
         self.end_unlisted();
         let generation = plan.generation;
         let seconds = std::time::Duration::from_millis(clock::now_ms() - begun).as_secs_f64();
-        let text =
-            format!("{} done: generation {generation}, {count} workers, {seconds:.2} s", kind.word());
+        let text = format!(
+            "{} done: generation {generation}, {count} workers, {seconds:.2} s",
+            kind.word()
+        );
         let data = serde_json::json!({ "generation": generation, "workers": count });
         self.forget_previous_image();
         self.answer_all(callers, Exit::Done, &text, Some(data));
@@ -302,7 +334,10 @@ impl Master<'_> {
             for slot in &mut self.slots {
                 slot.plan = Rc::clone(&plan);
             }
-            self.finish_rollout(Rollout { kind: Kind::Undo(text), ..rollout });
+            self.finish_rollout(Rollout {
+                kind: Kind::Undo(text),
+                ..rollout
+            });
             return;
         }
         let text = format!("{word} failed, everything is as it was: {reason}");
@@ -311,8 +346,12 @@ impl Master<'_> {
             self.return_to_previous_image(&text, &rollout.callers);
         }
         let added = &rollout.added;
-        let pending =
-            rollout.replaced.iter().copied().filter(|slot| !added.contains(slot)).collect();
+        let pending = rollout
+            .replaced
+            .iter()
+            .copied()
+            .filter(|slot| !added.contains(slot))
+            .collect();
         self.job = Some(Job::Rollout(Rollout {
             kind: Kind::Undo(text),
             plan: Rc::clone(&rollout.before),
@@ -322,7 +361,9 @@ impl Master<'_> {
             failure: None,
             ..rollout
         }));
-        let Some(Job::Rollout(undo)) = self.job.take() else { return };
+        let Some(Job::Rollout(undo)) = self.job.take() else {
+            return;
+        };
         self.advance_rollout(undo);
     }
 
@@ -331,10 +372,15 @@ impl Master<'_> {
         let plan = Rc::clone(&self.plan);
         let mut rollout = self.rollout(Kind::Undo(reason), plan, callers);
         let born = |slot: &super::slot::Slot| {
-            slot.incumbent.process.as_ref().map(|process| process.generation)
+            slot.incumbent
+                .process
+                .as_ref()
+                .map(|process| process.generation)
         };
         let given_up = |slot: &SlotId| {
-            self.slot(*slot).and_then(born).is_some_and(|it| it != self.plan.generation)
+            self.slot(*slot)
+                .and_then(born)
+                .is_some_and(|it| it != self.plan.generation)
         };
         rollout.pending = self.standing().into_iter().filter(given_up).collect();
         self.job = Some(Job::Rollout(rollout));
@@ -350,6 +396,10 @@ impl Master<'_> {
 
     /// The slots that are not retiring, in order.
     pub(super) fn standing(&self) -> VecDeque<SlotId> {
-        self.slots.iter().filter(|slot| slot.retirement.is_none()).map(|slot| slot.id).collect()
+        self.slots
+            .iter()
+            .filter(|slot| slot.retirement.is_none())
+            .map(|slot| slot.id)
+            .collect()
     }
 }

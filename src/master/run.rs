@@ -36,7 +36,9 @@ impl Master<'_> {
 
     fn wait(&self) {
         let now = clock::now_ms();
-        let pause = self.next_deadline().map(|deadline| deadline.saturating_sub(now));
+        let pause = self
+            .next_deadline()
+            .map(|deadline| deadline.saturating_sub(now));
         let timeout = pause.map_or(PollTimeout::NONE, |pause| {
             PollTimeout::try_from(pause.min(3_600_000)).unwrap_or(PollTimeout::MAX)
         });
@@ -69,9 +71,16 @@ impl Master<'_> {
         let seats = seats.filter_map(|(_, seat)| seat.state.deadline());
         let retiring = self.slots.iter().filter_map(|slot| slot.grace_ends());
         let dumps = self.dumps.iter().map(|dump| dump.until);
-        let control = self.desk.as_ref().and_then(|desk| desk.control.next_deadline_ms());
+        let control = self
+            .desk
+            .as_ref()
+            .and_then(|desk| desk.control.next_deadline_ms());
         let others = [self.next_scan(), control, self.upgrade_deadline()];
-        seats.chain(retiring).chain(dumps).chain(others.into_iter().flatten()).min()
+        seats
+            .chain(retiring)
+            .chain(dumps)
+            .chain(others.into_iter().flatten())
+            .min()
     }
 
     fn take_signals(&mut self) {
@@ -117,7 +126,11 @@ impl Master<'_> {
             .slots
             .iter()
             .flat_map(|slot| slot.seats().map(move |(role, seat)| (slot.id, role, seat)))
-            .filter(|(_, _, seat)| seat.state.deadline().is_some_and(|deadline| now >= deadline))
+            .filter(|(_, _, seat)| {
+                seat.state
+                    .deadline()
+                    .is_some_and(|deadline| now >= deadline)
+            })
             .map(|(slot, role, _)| (slot, role))
             .collect();
         for (slot, role) in due {
@@ -137,8 +150,13 @@ impl Master<'_> {
     }
 
     fn is_over(&self) -> Option<Exit> {
-        let Phase::Stopping { exit, .. } = &self.phase else { return None };
-        let anyone = self.slots.iter().any(|slot| slot.processes().next().is_some());
+        let Phase::Stopping { exit, .. } = &self.phase else {
+            return None;
+        };
+        let anyone = self
+            .slots
+            .iter()
+            .any(|slot| slot.processes().next().is_some());
         (!anyone).then_some(*exit)
     }
 }

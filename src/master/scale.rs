@@ -82,12 +82,18 @@ impl Master<'_> {
             match self.add_slot(&plan) {
                 Ok(slot) => {
                     scaling.added.push(slot);
-                    if self.slot(slot).is_some_and(|slot| slot.incumbent.process.is_none()) {
+                    if self
+                        .slot(slot)
+                        .is_some_and(|slot| slot.incumbent.process.is_none())
+                    {
                         self.boot(slot);
                     }
                 }
                 Err(error) => {
-                    scaling.note(SlotId(u16::try_from(to).unwrap_or(u16::MAX)), error.to_string());
+                    scaling.note(
+                        SlotId(u16::try_from(to).unwrap_or(u16::MAX)),
+                        error.to_string(),
+                    );
                     break;
                 }
             }
@@ -102,7 +108,8 @@ impl Master<'_> {
     /// Stops one worker; its place stays, empty, until a reload or restart fills it.
     pub(super) fn begin_stop_instance(&mut self, client: Option<ClientId>, slot: SlotId) {
         let serving = |id: &SlotId| {
-            self.slot(*id).is_some_and(|slot| slot.incumbent.process.is_some())
+            self.slot(*id)
+                .is_some_and(|slot| slot.incumbent.process.is_some())
         };
         let mut others = self.standing();
         others.retain(|other| *other != slot);
@@ -117,7 +124,14 @@ impl Master<'_> {
             return;
         }
         let until = self.kill_deadline(slot);
-        self.dismiss(slot, until, Drain { is_last: false, closes_idle: false });
+        self.dismiss(
+            slot,
+            until,
+            Drain {
+                is_last: false,
+                closes_idle: false,
+            },
+        );
         let mut scaling = Scaling::new(client, self.standing().len());
         scaling.leaving.push(slot);
         scaling.keeps_slots = true;
@@ -156,7 +170,10 @@ impl Master<'_> {
                 Exit::TimedOut,
                 format!("{workers} workers; kill_timeout had to end some that were leaving"),
             ),
-            (false, true) => (Exit::Done, "the worker has left, its slot is vacant".to_owned()),
+            (false, true) => (
+                Exit::Done,
+                "the worker has left, its slot is vacant".to_owned(),
+            ),
             (false, false) => (Exit::Done, format!("{workers} workers serve")),
         };
         self.answer_all(scaling.client, exit, &text, Some(data));

@@ -67,7 +67,11 @@ impl Plan {
     /// does not know (a hand-off from an older one) is treated as its first.
     pub(crate) fn listen<'a>(&'a self, set: &ListenerSet, id: ListenerId) -> &'a Listen {
         let asked = set.get(id).map(|listener| &listener.asked);
-        let found = self.config.listen.iter().find(|listen| Some(&listen.address) == asked);
+        let found = self
+            .config
+            .listen
+            .iter()
+            .find(|listen| Some(&listen.address) == asked);
         found.unwrap_or(&self.config.listen[0]) // a checked configuration has one at least
     }
 }

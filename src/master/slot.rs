@@ -104,13 +104,19 @@ pub(crate) struct Slot {
 impl Seat {
     /// An empty place.
     pub(crate) fn vacant() -> Self {
-        Self { state: WorkerState::Vacant, process: None }
+        Self {
+            state: WorkerState::Vacant,
+            process: None,
+        }
     }
 
     /// Whether its worker serves, and turned its event loop lately.
     pub(crate) fn is_healthy(&self) -> bool {
         matches!(self.state, WorkerState::Serving { .. })
-            && self.process.as_ref().is_some_and(|process| !process.is_stalled)
+            && self
+                .process
+                .as_ref()
+                .is_some_and(|process| !process.is_stalled)
     }
 }
 

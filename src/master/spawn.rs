@@ -6,23 +6,35 @@ use std::rc::Rc;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid};
 
+use super::Master;
 use super::link::{Link, Report};
 use super::seed::{Plan, Seed};
 use super::slot::{CpuShare, Process};
-use super::Master;
 use crate::exit::Exit;
 use crate::scoreboard::{RowId, SlotId};
 use crate::sys::{clock, env, fork, signal, title, user};
 
 /// The signals a worker reads.
-const RECEIVED: [Signal; 4] = [Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGINT, Signal::SIGUSR1];
+const RECEIVED: [Signal; 4] = [
+    Signal::SIGTERM,
+    Signal::SIGQUIT,
+    Signal::SIGINT,
+    Signal::SIGUSR1,
+];
 /// Those that are the master's business, though they may reach the whole group.
-const IGNORED: [Signal; 4] = [Signal::SIGHUP, Signal::SIGUSR2, Signal::SIGTTIN, Signal::SIGTTOU];
+const IGNORED: [Signal; 4] = [
+    Signal::SIGHUP,
+    Signal::SIGUSR2,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+];
 
 impl Master<'_> {
     /// Forks a worker for `slot`.
     pub(super) fn spawn(&mut self, slot: SlotId, plan: &Rc<Plan>) -> io::Result<Process> {
-        let row = self.free_row().ok_or_else(|| io::Error::other("the scoreboard is full"))?;
+        let row = self
+            .free_row()
+            .ok_or_else(|| io::Error::other("the scoreboard is full"))?;
         let (ours, theirs) = Link::pair()?;
         self.scoreboard.row(row).open_for(slot, plan.generation);
         let born = clock::now_ms();
@@ -41,13 +53,19 @@ impl Master<'_> {
             is_stalled: false,
             is_mute: false,
             failure: None,
-            cpu: CpuShare { at: born, ..CpuShare::default() },
+            cpu: CpuShare {
+                at: born,
+                ..CpuShare::default()
+            },
         })
     }
 
     fn free_row(&self) -> Option<RowId> {
-        let used: Vec<RowId> =
-            self.slots.iter().flat_map(|slot| slot.processes().map(|p| p.row)).collect();
+        let used: Vec<RowId> = self
+            .slots
+            .iter()
+            .flat_map(|slot| slot.processes().map(|p| p.row))
+            .collect();
         self.scoreboard.free_row(|row| used.contains(&row))
     }
 
@@ -75,7 +93,10 @@ impl Master<'_> {
         };
         let name = &plan.config.name;
         title::set(
-            &format!("appserver: worker {slot} of {name}, generation {}", plan.generation),
+            &format!(
+                "appserver: worker {slot} of {name}, generation {}",
+                plan.generation
+            ),
             "appserver",
         );
         if let Err(error) = self.settle(slot, plan, master) {

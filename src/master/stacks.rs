@@ -44,7 +44,14 @@ impl Master<'_> {
         let seen = stack::sequence(self.scoreboard.row(row).stack_area());
         let until = clock::now_ms() + PATIENCE_MS;
         if signal::send_to_main_thread(pid, Signal::SIGPWR).is_ok() {
-            self.dumps.push(Dump { slot, pid, row, image, seen, until });
+            self.dumps.push(Dump {
+                slot,
+                pid,
+                row,
+                image,
+                seen,
+                until,
+            });
         }
     }
 
@@ -93,7 +100,9 @@ fn name(addresses: &[usize]) -> String {
         let mut known = false;
         backtrace::resolve(inside, |symbol| {
             known = true;
-            let function = symbol.name().map_or_else(|| "?".to_owned(), |name| name.to_string());
+            let function = symbol
+                .name()
+                .map_or_else(|| "?".to_owned(), |name| name.to_string());
             let _ = write!(text, "  {depth:>2}: {function}"); // a String takes all
             if let (Some(file), Some(line)) = (symbol.filename(), symbol.lineno()) {
                 let _ = write!(text, " at {}:{line}", file.display());

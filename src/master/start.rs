@@ -98,11 +98,20 @@ impl<'w> Master<'w> {
         signal::ignore_pipe()?;
         let plan = Rc::new(Plan::new(loaded, 0)?);
         let control = ControlSocket::bind(&plan.config.control.socket)?;
-        let desk = Desk { control, signals: signal::receive(&RECEIVED)? };
+        let desk = Desk {
+            control,
+            signals: signal::receive(&RECEIVED)?,
+        };
         let instance_id = new_instance_id()?;
         let scoreboard = Box::leak(Box::new(Scoreboard::create()?));
-        let mut master =
-            Self::assemble(setup, workload, desk, plan, scoreboard, ListenerSet::default());
+        let mut master = Self::assemble(
+            setup,
+            workload,
+            desk,
+            plan,
+            scoreboard,
+            ListenerSet::default(),
+        );
         master.instance_id = instance_id;
         if let Err(error) = master.open() {
             master.listeners.end_all();
@@ -161,7 +170,10 @@ impl<'w> Master<'w> {
 
     /// What `ps` shows.
     pub(super) fn title(&self) {
-        title::set(&format!("appserver: master of {}", self.plan.config.name), "appserver");
+        title::set(
+            &format!("appserver: master of {}", self.plan.config.name),
+            "appserver",
+        );
     }
 
     /// While starting: the other workers boot once the first one serves, and the server is ready
@@ -185,7 +197,10 @@ impl<'w> Master<'w> {
         if first_serves && !others.is_empty() {
             others.into_iter().for_each(|slot| self.boot(slot));
         } else if first_serves
-            && !self.slots.iter().any(|slot| matches!(state(slot), WorkerState::Booting { .. }))
+            && !self
+                .slots
+                .iter()
+                .any(|slot| matches!(state(slot), WorkerState::Booting { .. }))
         {
             self.phase = Phase::Running;
             self.announce();
@@ -195,7 +210,10 @@ impl<'w> Master<'w> {
     /// Says that the server serves, and where.
     fn announce(&mut self) {
         let config = &self.plan.config;
-        let file = config.file.as_ref().map_or("none".to_owned(), |file| file.display().to_string());
+        let file = config
+            .file
+            .as_ref()
+            .map_or("none".to_owned(), |file| file.display().to_string());
         let workers = self.standing().len();
         let text = format!(
             "{} serves at {} with {workers} workers: pid {}, config {file}, control {}",
@@ -208,12 +226,18 @@ impl<'w> Master<'w> {
         if config.root == Root::Welcome {
             tracing::info!("no folder with an index.html was found: serving the welcome page");
         }
-        let only_here = self.listeners.listeners.iter().all(|listener| match &listener.bound {
-            crate::config::ListenAddress::Tcp(address) => address.ip().is_loopback(),
-            crate::config::ListenAddress::Unix(_) => true,
-        });
+        let only_here = self
+            .listeners
+            .listeners
+            .iter()
+            .all(|listener| match &listener.bound {
+                crate::config::ListenAddress::Tcp(address) => address.ip().is_loopback(),
+                crate::config::ListenAddress::Unix(_) => true,
+            });
         if only_here {
-            tracing::info!("only this machine can connect: --listen 0.0.0.0:8080 opens it to others");
+            tracing::info!(
+                "only this machine can connect: --listen 0.0.0.0:8080 opens it to others"
+            );
         }
         self.notice(&Notice::Ready(text));
     }
@@ -228,7 +252,10 @@ impl<'w> Master<'w> {
         tracing::error!("{text}");
         self.notice(&Notice::Failed(text));
         self.stop_now(None);
-        self.phase = Phase::Stopping { callers: Vec::new(), exit: Exit::Failed };
+        self.phase = Phase::Stopping {
+            callers: Vec::new(),
+            exit: Exit::Failed,
+        };
     }
 
     /// Tells the background start that waits for this server.
@@ -247,6 +274,8 @@ fn new_instance_id() -> io::Result<String> {
 
 fn write_pid(path: &Path) -> Result<(), StartError> {
     let text = format!("{}\n", std::process::id());
-    std::fs::write(path, text)
-        .map_err(|source| StartError::PidFile { path: path.to_owned(), source })
+    std::fs::write(path, text).map_err(|source| StartError::PidFile {
+        path: path.to_owned(),
+        source,
+    })
 }

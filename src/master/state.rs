@@ -104,11 +104,17 @@ pub(crate) fn step(
     crashes: &mut Crashes,
 ) -> (WorkerState, Vec<Effect>) {
     use {Effect as E, WorkerEvent as V, WorkerState as S};
-    let killed = |then| S::Killed { until: now + KILL_GRACE_MS, then };
+    let killed = |then| S::Killed {
+        until: now + KILL_GRACE_MS,
+        then,
+    };
     match (state, event) {
-        (S::Vacant | S::Cooling { .. } | S::Failed, V::Forked) => {
-            (S::Booting { until: now + rules.listen_timeout }, vec![])
-        }
+        (S::Vacant | S::Cooling { .. } | S::Failed, V::Forked) => (
+            S::Booting {
+                until: now + rules.listen_timeout,
+            },
+            vec![],
+        ),
         (S::Cooling { until }, V::Tick) if now >= until => (S::Vacant, vec![E::Fork]),
         (S::Cooling { .. } | S::Failed, V::Drain(_)) => (S::Vacant, vec![]),
 
@@ -141,9 +147,13 @@ pub(crate) fn step(
         (S::Draining { .. }, V::Exited) => (S::Vacant, vec![]),
 
         (S::Killed { until, then }, V::Tick) if now >= until => (killed(then), vec![E::Kill]),
-        (S::Killed { until, .. }, V::Drain(_)) => {
-            (S::Killed { until, then: Afterwards::Leave }, vec![])
-        }
+        (S::Killed { until, .. }, V::Drain(_)) => (
+            S::Killed {
+                until,
+                then: Afterwards::Leave,
+            },
+            vec![],
+        ),
         (S::Killed { then, .. }, V::Exited) => match then {
             Afterwards::Crash => after_crash(now, rules, crashes),
             Afterwards::Refill => (S::Vacant, vec![E::Fork]),
@@ -215,7 +225,10 @@ mod tests {
             all.extend([A::Crash, A::Refill, A::Leave].map(|then| killed(until, then)));
         }
         all.extend([S::Draining { until: None }]);
-        all.extend([S::Serving { since: NOW - 999 }, S::Serving { since: NOW - 1_000 }]);
+        all.extend([
+            S::Serving { since: NOW - 999 },
+            S::Serving { since: NOW - 1_000 },
+        ]);
         all
     }
 
@@ -223,9 +236,12 @@ mod tests {
     fn expected(state: S, event: V) -> (S, Vec<E>) {
         let fork = (S::Vacant, vec![E::Fork]);
         match (state, event) {
-            (S::Vacant | S::Failed | S::Cooling { .. }, V::Forked) => {
-                (S::Booting { until: NOW + 10_000 }, vec![])
-            }
+            (S::Vacant | S::Failed | S::Cooling { .. }, V::Forked) => (
+                S::Booting {
+                    until: NOW + 10_000,
+                },
+                vec![],
+            ),
             (S::Failed | S::Cooling { .. }, V::Drain(_)) => (S::Vacant, vec![]),
             (S::Cooling { until: NOW }, V::Tick) => fork,
             (S::Booting { .. }, V::Ready) => (S::Serving { since: NOW }, vec![]),
@@ -238,9 +254,7 @@ mod tests {
             (S::Booting { .. } | S::Serving { .. } | S::Draining { .. }, V::Drain(until)) => {
                 (S::Draining { until }, vec![E::OrderDrain])
             }
-            (S::Draining { until: Some(NOW) }, V::Tick) => {
-                (killed(GRACE, A::Leave), vec![E::Kill])
-            }
+            (S::Draining { until: Some(NOW) }, V::Tick) => (killed(GRACE, A::Leave), vec![E::Kill]),
             (S::Draining { .. }, V::Hung) => {
                 (killed(GRACE, A::Leave), vec![E::DumpStack, E::Terminate])
             }
@@ -256,7 +270,12 @@ mod tests {
     #[test]
     fn every_cell() {
         let events = [
-            V::Forked, V::Ready, V::Drain(None), V::Drain(Some(LATER)), V::Hung, V::Exited,
+            V::Forked,
+            V::Ready,
+            V::Drain(None),
+            V::Drain(Some(LATER)),
+            V::Hung,
+            V::Exited,
             V::Tick,
         ];
         for state in states() {
@@ -283,7 +302,13 @@ mod tests {
         let mut crashes = Crashes::default();
         let mut last = S::Vacant;
         for _ in 0..17 {
-            (last, _) = step(S::Booting { until: LATER }, V::Exited, NOW, &rules(), &mut crashes);
+            (last, _) = step(
+                S::Booting { until: LATER },
+                V::Exited,
+                NOW,
+                &rules(),
+                &mut crashes,
+            );
         }
         assert_eq!(last, S::Failed);
     }
@@ -294,7 +319,10 @@ mod tests {
             let due = state.deadline();
             let waits = matches!(
                 state,
-                S::Booting { .. } | S::Killed { .. } | S::Cooling { .. } | S::Draining { until: Some(_) }
+                S::Booting { .. }
+                    | S::Killed { .. }
+                    | S::Cooling { .. }
+                    | S::Draining { until: Some(_) }
             );
             assert_eq!(due.is_some(), waits, "{state:?}");
         }

@@ -22,7 +22,14 @@ impl Master<'_> {
     ) {
         let timeout = clock::millis(self.plan.config.workers.kill_timeout);
         let until = is_bounded.then(|| clock::now_ms() + timeout);
-        self.begin_stop(until, Drain { is_last: true, closes_idle }, client);
+        self.begin_stop(
+            until,
+            Drain {
+                is_last: true,
+                closes_idle,
+            },
+            client,
+        );
     }
 
     /// Lets every worker finish by `until`, or within `kill_timeout`.
@@ -30,7 +37,14 @@ impl Master<'_> {
         match until {
             None => self.stop_gracefully(true, false, client),
             Some(_) => {
-                self.begin_stop(until, Drain { is_last: true, closes_idle: false }, client);
+                self.begin_stop(
+                    until,
+                    Drain {
+                        is_last: true,
+                        closes_idle: false,
+                    },
+                    client,
+                );
             }
         }
     }
@@ -66,7 +80,10 @@ impl Master<'_> {
             Phase::Stopping { callers, .. } => callers.extend(client),
             phase => {
                 let callers = client.into_iter().collect();
-                *phase = Phase::Stopping { callers, exit: Exit::Done };
+                *phase = Phase::Stopping {
+                    callers,
+                    exit: Exit::Done,
+                };
             }
         }
     }
@@ -95,7 +112,14 @@ impl Master<'_> {
         self.phase = Phase::Paused;
         for slot in self.standing() {
             let until = self.kill_deadline(slot);
-            self.dismiss(slot, until, Drain { is_last: false, closes_idle: false });
+            self.dismiss(
+                slot,
+                until,
+                Drain {
+                    is_last: false,
+                    closes_idle: false,
+                },
+            );
             if let Some(place) = self.slot_mut(slot) {
                 place.incumbent.state = super::state::WorkerState::Vacant; // also if it cooled
             }
@@ -113,9 +137,13 @@ impl Master<'_> {
             Exit::Done => "stopped",
             _ => "stopped after a failure",
         };
-        if let Phase::Stopping { callers, .. } =
-            std::mem::replace(&mut self.phase, Phase::Stopping { callers: vec![], exit })
-        {
+        if let Phase::Stopping { callers, .. } = std::mem::replace(
+            &mut self.phase,
+            Phase::Stopping {
+                callers: vec![],
+                exit,
+            },
+        ) {
             self.answer_all(callers, exit, text, None);
         }
         self.desk().control.unlink();

@@ -76,8 +76,15 @@ impl Master<'_> {
         match self.spawn_check(&binary) {
             Ok((pid, output)) => {
                 let until = clock::now_ms() + CHECK_MS;
-                let check =
-                    Check { client, binary, only_check, pid, output, ending: None, until };
+                let check = Check {
+                    client,
+                    binary,
+                    only_check,
+                    pid,
+                    output,
+                    ending: None,
+                    until,
+                };
                 self.job = Some(Job::Check(check));
             }
             Err(error) => self.refuse(client, &binary, &error.to_string()),
@@ -92,7 +99,9 @@ impl Master<'_> {
 
     fn spawn_check(&mut self, binary: &Path) -> io::Result<(Pid, File)> {
         let state = self.hand_over(&[], binary.to_owned(), None, None);
-        let state = state.ok_or_else(|| io::Error::other("there is no state"))?.write()?;
+        let state = state
+            .ok_or_else(|| io::Error::other("there is no state"))?
+            .write()?;
         let (output, input) = io::pipe()?;
         let mut args = self.setup.args.clone();
         args.push("--check-upgrade".into());
@@ -189,7 +198,9 @@ impl Master<'_> {
     /// Executes `program` with this master's state; on failure everything is as before.
     fn become_image(&self, handover: Option<Handover>, program: &Path) -> io::Error {
         let attempt = || -> io::Result<std::convert::Infallible> {
-            let handover = handover.as_ref().ok_or_else(|| io::Error::other("there is no state"))?;
+            let handover = handover
+                .as_ref()
+                .ok_or_else(|| io::Error::other("there is no state"))?;
             let state = handover.write()?;
             let mut carried = handover.descriptors();
             carried.push(state.as_raw_fd());
@@ -208,12 +219,18 @@ impl Master<'_> {
     /// After an upgrade whose workers cannot boot: becomes the former image again. Returns only
     /// when that fails too.
     pub(super) fn return_to_previous_image(&mut self, reason: &str, callers: &[ClientId]) {
-        let Some((program, previous)) = self.previous.take() else { return };
+        let Some((program, previous)) = self.previous.take() else {
+            return;
+        };
         self.drop_successors();
         let binary = previous.binary.clone();
         let path = PathBuf::from(format!("/proc/self/fd/{}", program.as_raw_fd()));
-        let handover =
-            self.hand_over(callers, binary, Some(previous.clone()), Some(reason.to_owned()));
+        let handover = self.hand_over(
+            callers,
+            binary,
+            Some(previous.clone()),
+            Some(reason.to_owned()),
+        );
         let error = self.become_image(handover, &path);
         tracing::error!(%error, "cannot return to the former binary, this one goes on");
         self.previous = Some((program, previous));
@@ -221,7 +238,11 @@ impl Master<'_> {
 
     /// Ends the successors that boot: the other image would not know them.
     fn drop_successors(&mut self) {
-        for seat in self.slots.iter_mut().filter_map(|slot| slot.successor.take()) {
+        for seat in self
+            .slots
+            .iter_mut()
+            .filter_map(|slot| slot.successor.take())
+        {
             if let Some(process) = seat.process {
                 signal::send(process.pid, Signal::SIGKILL);
             }
@@ -252,13 +273,23 @@ impl<'w> Master<'w> {
         setup.stdio.clone_from(&handover.stdio);
         let control_socket = fd::adopt(handover.control_fd)?;
         let control = ControlSocket::adopt(control_socket, handover.control_path.clone());
-        let desk = Desk { control, signals: signal::receive(&RECEIVED)? };
-        let scoreboard =
-            Box::leak(Box::new(Scoreboard::open(fd::adopt(handover.scoreboard_fd)?)?));
+        let desk = Desk {
+            control,
+            signals: signal::receive(&RECEIVED)?,
+        };
+        let scoreboard = Box::leak(Box::new(Scoreboard::open(fd::adopt(
+            handover.scoreboard_fd,
+        )?)?));
         let listeners = handover.take_listeners()?;
         let plan = Rc::new(Plan::new(loaded, handover.generation)?);
-        let mut master =
-            Self::assemble(setup, workload, desk, Rc::clone(&plan), scoreboard, listeners);
+        let mut master = Self::assemble(
+            setup,
+            workload,
+            desk,
+            Rc::clone(&plan),
+            scoreboard,
+            listeners,
+        );
         master.slots = handover.take_slots(&plan)?;
         master.instance_id.clone_from(&handover.instance_id);
         master.image = handover.image + 1;
@@ -281,12 +312,20 @@ impl<'w> Master<'w> {
                 None => None,
                 Some(number) => Some(self.desk().control.adopt_client(fd::adopt(*number)?)),
             };
-            self.requests.push_back(Request { client, what: what.clone() });
+            self.requests.push_back(Request {
+                client,
+                what: what.clone(),
+            });
         }
         let program = handover
             .previous
             .as_ref()
-            .map(|previous| Ok::<_, io::Error>((File::from(fd::adopt(previous.program_fd)?), previous.clone())))
+            .map(|previous| {
+                Ok::<_, io::Error>((
+                    File::from(fd::adopt(previous.program_fd)?),
+                    previous.clone(),
+                ))
+            })
             .transpose()?;
         match &handover.returned {
             // Whoever was replaced meanwhile follows the plan of the image we returned from.
@@ -315,8 +354,15 @@ fn load(sources: &Sources, handover: &Handover) -> Result<Loaded, String> {
     };
     let text = tempfile_of(&previous.config).map_err(|error| error.to_string())?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", text.as_raw_fd()));
-    let flags = Flags { config: Some(path), ..Flags::default() };
-    let sources = Sources { flags, env: sources.env.clone(), cwd: sources.cwd.clone() };
+    let flags = Flags {
+        config: Some(path),
+        ..Flags::default()
+    };
+    let sources = Sources {
+        flags,
+        env: sources.env.clone(),
+        cwd: sources.cwd.clone(),
+    };
     let mut loaded = config::load(&sources).map_err(|problems| problems.to_string())?;
     loaded.config.file.clone_from(&previous.config_file);
     Ok(loaded)
@@ -331,13 +377,17 @@ fn tempfile_of(text: &str) -> io::Result<OwnedFd> {
 }
 
 fn set_inherited(numbers: &[RawFd], inherited: bool) -> io::Result<()> {
-    numbers.iter().try_for_each(|number| fd::set_cloexec_of(*number, !inherited))
+    numbers
+        .iter()
+        .try_for_each(|number| fd::set_cloexec_of(*number, !inherited))
 }
 
 /// This process's environment, and where the state is.
 fn environment(state: RawFd) -> Vec<(OsString, OsString)> {
     let others = std::env::vars_os().filter(|(name, _)| name != HANDOVER_VARIABLE);
-    others.chain([(HANDOVER_VARIABLE.into(), state.to_string().into())]).collect()
+    others
+        .chain([(HANDOVER_VARIABLE.into(), state.to_string().into())])
+        .collect()
 }
 
 /// What `--check-upgrade` does in the new binary: reads the configuration and the state of the

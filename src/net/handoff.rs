@@ -46,7 +46,10 @@ impl HandOff {
             Err(error) => return Err(error),
         };
         let (Self::BYTES, Some(connection)) = (length, fds.into_iter().next()) else {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a hand-off without socket"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a hand-off without socket",
+            ));
         };
         let [a, b, c, d, epoch @ ..] = bytes;
         let hand_off = Self {

@@ -107,7 +107,11 @@ impl Scoreboard {
     /// The counters of all ended processes, those of retired slots included.
     pub(crate) fn all_totals(&self) -> Counters {
         let slots = u16::try_from(MAX_SLOTS).unwrap_or(u16::MAX);
-        (0..slots).map(SlotId).fold(Counters::default(), |sum, slot| sum.plus(&self.totals(slot)))
+        (0..slots)
+            .map(SlotId)
+            .fold(Counters::default(), |sum, slot| {
+                sum.plus(&self.totals(slot))
+            })
     }
 
     /// What a row says just now.

@@ -38,7 +38,10 @@ pub(crate) fn next(source: &SignalFd) -> Option<Received> {
                 let number = i32::try_from(info.ssi_signo).unwrap_or_default();
                 if let Ok(signal) = Signal::try_from(number) {
                     let from_terminal = info.ssi_code == libc::SI_KERNEL;
-                    return Some(Received { signal, from_terminal });
+                    return Some(Received {
+                        signal,
+                        from_terminal,
+                    });
                 }
             }
             Ok(None) => return None,
@@ -57,16 +60,26 @@ pub(crate) fn next(source: &SignalFd) -> Option<Received> {
 pub(crate) fn reset(received: &[Signal], ignored: &[Signal]) -> io::Result<SignalFd> {
     for signal in Signal::iterator() {
         if !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) {
-            dispose(signal, ignored.contains(&signal) || signal == Signal::SIGPIPE)?;
+            dispose(
+                signal,
+                ignored.contains(&signal) || signal == Signal::SIGPIPE,
+            )?;
         }
     }
     let set: SigSet = received.iter().copied().collect();
     set.thread_set_mask()?;
-    Ok(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
+    Ok(SignalFd::with_flags(
+        &set,
+        SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC,
+    )?)
 }
 
 fn dispose(signal: Signal, ignore: bool) -> io::Result<()> {
-    let handler = if ignore { SigHandler::SigIgn } else { SigHandler::SigDfl };
+    let handler = if ignore {
+        SigHandler::SigIgn
+    } else {
+        SigHandler::SigDfl
+    };
     let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
     // SAFETY: neither disposition runs code of ours.
     unsafe { sigaction(signal, &action) }?;

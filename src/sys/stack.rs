@@ -75,7 +75,13 @@ pub(crate) fn sequence(area: &[AtomicU64]) -> u64 {
 
 /// The return addresses of the last stack, innermost first.
 pub(crate) fn addresses(area: &[AtomicU64]) -> Vec<usize> {
-    let depth = usize::try_from(area[1].load(Ordering::Relaxed)).unwrap_or(DEPTH).min(DEPTH);
-    let words = area[2..2 + depth].iter().map(|word| word.load(Ordering::Relaxed));
-    words.filter_map(|word| usize::try_from(word).ok()).collect()
+    let depth = usize::try_from(area[1].load(Ordering::Relaxed))
+        .unwrap_or(DEPTH)
+        .min(DEPTH);
+    let words = area[2..2 + depth]
+        .iter()
+        .map(|word| word.load(Ordering::Relaxed));
+    words
+        .filter_map(|word| usize::try_from(word).ok())
+        .collect()
 }

@@ -223,7 +223,11 @@ impl Acceptor {
 
     fn pass_on(&self, place: Place, listener: ListenerId, connection: &OwnedFd) -> bool {
         let sockets = self.sockets.borrow();
-        let hand_off = HandOff { listener, row: place.row.id(), epoch: place.epoch };
+        let hand_off = HandOff {
+            listener,
+            row: place.row.id(),
+            epoch: place.epoch,
+        };
         let sent = sockets
             .queues
             .get(&place.slot)
@@ -244,7 +248,8 @@ impl Acceptor {
     fn take_handed(&self, slot: SlotId, fd: &impl AsFd) -> Look {
         match HandOff::receive(fd) {
             Ok(Some((hand_off, connection))) => {
-                self.balance.take_over(self.scoreboard.row(hand_off.row), hand_off.epoch);
+                self.balance
+                    .take_over(self.scoreboard.row(hand_off.row), hand_off.epoch);
                 if slot != self.slot {
                     self.row.count_adopted();
                 }
@@ -280,7 +285,10 @@ impl Acceptor {
     /// Notes a socket of a slot that was born after this worker.
     pub(super) fn learn_listener(&self, slot: SlotId, id: ListenerId, socket: OwnedFd) {
         let mut sockets = self.sockets.borrow_mut();
-        let listener = sockets.listeners.iter_mut().find(|listener| listener.id == id);
+        let listener = sockets
+            .listeners
+            .iter_mut()
+            .find(|listener| listener.id == id);
         if let Some(ListenerSockets::PerSlot { of, .. }) = listener.map(|l| &mut l.sockets) {
             of.insert(slot, socket);
         }
@@ -326,7 +334,9 @@ impl Acceptor {
     }
 
     fn empty(&self, source: Source) {
-        let Some(Ok(socket)) = self.descriptor(source) else { return };
+        let Some(Ok(socket)) = self.descriptor(source) else {
+            return;
+        };
         while matches!(self.take(source, &socket), Look::More) {}
         if matches!(source, Source::Listener(..)) {
             socket::end_listener(&socket);

@@ -21,6 +21,7 @@ use crate::config::{Config, Root};
 use crate::exit::Exit;
 use crate::http::{BoxError, Files, Identity, LogBuffer, PeerAddr, Site, Welcome};
 use crate::log;
+use crate::log::chain;
 use crate::master::{Drain, Order, Plan, Report, Seed, Socket, Workload};
 use crate::net::{HandOffQueue, ListenerId};
 use crate::scoreboard::{Row, RowState, SlotId};
@@ -69,10 +70,7 @@ where
 }
 
 /// Boots, serves and leaves.
-fn live<A: Site>(
-    seed: Seed,
-    make: impl AsyncFn(WorkerContext) -> Result<A, BoxError>,
-) -> Exit {
+fn live<A: Site>(seed: Seed, make: impl AsyncFn(WorkerContext) -> Result<A, BoxError>) -> Exit {
     let row = seed.scoreboard.row(seed.row);
     if let Err(error) = call_stack::capture_into(row.stack_area()) {
         tracing::warn!(%error, "stacks of this worker cannot be shown");
@@ -85,7 +83,9 @@ fn live<A: Site>(
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            let _ = seed.link.send(&Report::Failed(format!("no runtime: {error}")), &[]);
+            let _ = seed
+                .link
+                .send(&Report::Failed(format!("no runtime: {error}")), &[]);
             return Exit::Failed;
         }
     };
@@ -130,23 +130,42 @@ impl Worker {
         make: impl AsyncFn(WorkerContext) -> Result<A, BoxError>,
     ) -> Result<Self, Exit> {
         let context = WorkerContext::new(&seed);
-        let Seed { slot, scoreboard, listeners, link, signals, plan, stdio, .. } = seed;
+        let Seed {
+            slot,
+            scoreboard,
+            listeners,
+            link,
+            signals,
+            plan,
+            stdio,
+            ..
+        } = seed;
         let failed = |link: &crate::master::Link, reason: String| {
             tracing::error!(%slot, "worker cannot boot: {reason}");
             let _ = link.send(&Report::Failed(reason), &[]); // the master may be gone
             Exit::Failed
         };
-        let site = make(context).await.map_err(|error| failed(&link, chain(&*error)))?;
+        let site = make(context)
+            .await
+            .map_err(|error| failed(&link, chain(&*error)))?;
         let config = &plan.config;
         let draining = Rc::new(Cell::new(false));
         let log = open_log(&plan, slot).map_err(|error| failed(&link, error))?;
-        let shared =
-            stack::Shared { row, log: log.clone(), draining: Rc::clone(&draining) };
+        let shared = stack::Shared {
+            row,
+            log: log.clone(),
+            draining: Rc::clone(&draining),
+        };
         let connections = Connections::new(config.workers.drain_idle, row);
         let limits: BTreeMap<ListenerId, Rc<Limits>> = listeners
             .listeners
             .iter()
-            .map(|listener| (listener.id, Rc::new(plan.listen(&listeners, listener.id).into())))
+            .map(|listener| {
+                (
+                    listener.id,
+                    Rc::new(plan.listen(&listeners, listener.id).into()),
+                )
+            })
             .collect();
         let stall_timeout = clock::millis(config.workers.stall_timeout);
         let accepting = Accepting {
@@ -158,8 +177,12 @@ impl Worker {
             max_connections: config.max_connections,
         };
         let balance = Balance::new(scoreboard, slot, row, stall_timeout);
-        let serve =
-            serve_with(stack::stack(site, shared), connections.clone(), limits, config);
+        let serve = serve_with(
+            stack::stack(site, shared),
+            connections.clone(),
+            limits,
+            config,
+        );
         let acceptor = Acceptor::new(accepting, balance, serve);
         let closed = Rc::clone(&acceptor);
         connections.on_closed(move || closed.on_closed());
@@ -170,7 +193,16 @@ impl Worker {
                 return Err(Exit::Failed);
             }
         };
-        Ok(Self { orders, plan, stdio, row, acceptor, connections, log, draining })
+        Ok(Self {
+            orders,
+            plan,
+            stdio,
+            row,
+            acceptor,
+            connections,
+            log,
+            draining,
+        })
     }
 
     /// Serves until it is told to leave.
@@ -218,7 +250,10 @@ impl Worker {
             Event::Reopen => self.reopen(None),
             Event::Orphaned => {
                 tracing::warn!("the master has gone, worker leaves");
-                self.leave(Drain { is_last: true, closes_idle: false });
+                self.leave(Drain {
+                    is_last: true,
+                    closes_idle: false,
+                });
                 return Next::Leave(Some(self.plan.config.workers.kill_timeout));
             }
         }
@@ -236,7 +271,8 @@ impl Worker {
             }
             Order::Learn(slot, Socket::Queue) => {
                 if let (Some(sender), Some(receiver)) = (fds.next(), fds.next()) {
-                    self.acceptor.learn_queue(slot, HandOffQueue { sender, receiver });
+                    self.acceptor
+                        .learn_queue(slot, HandOffQueue { sender, receiver });
                 }
             }
             Order::Forget(slot) => self.acceptor.forget(slot),
@@ -253,7 +289,11 @@ impl Worker {
         self.row.set_state(RowState::Closed);
         self.draining.set(true);
         self.acceptor.stop(drain.is_last);
-        let how = if drain.closes_idle { Closing::CloseIdle } else { Closing::Graceful };
+        let how = if drain.closes_idle {
+            Closing::CloseIdle
+        } else {
+            Closing::Graceful
+        };
         self.connections.drain(how);
     }
 
@@ -278,10 +318,17 @@ impl Worker {
 }
 
 fn open_log(plan: &Plan, slot: SlotId) -> Result<Option<Rc<LogBuffer>>, String> {
-    let Some(file) = &plan.access_log else { return Ok(None) };
+    let Some(file) = &plan.access_log else {
+        return Ok(None);
+    };
     let file = crate::sys::fd::duplicate(file).map_err(|error| error.to_string())?;
     let format = plan.config.access_log.format;
-    Ok(Some(Rc::new(LogBuffer::new(format, slot, plan.generation, file))))
+    Ok(Some(Rc::new(LogBuffer::new(
+        format,
+        slot,
+        plan.generation,
+        file,
+    ))))
 }
 
 /// What the acceptor does with a connection: the stack serves it, within the limits of the
@@ -314,10 +361,4 @@ fn wait_until(limit: Option<tokio::time::Instant>) -> impl Future<Output = ()> {
             None => std::future::pending().await,
         }
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -116,7 +116,14 @@ impl Balance {
             let is_fresh = row.heartbeat_age_ms(now) <= self.stall_timeout_ms;
             (is_fresh && row.state() == RowState::Open).then(|| {
                 let (epoch, count) = row.assigned();
-                (Place { slot: *slot, row, epoch }, count)
+                (
+                    Place {
+                        slot: *slot,
+                        row,
+                        epoch,
+                    },
+                    count,
+                )
             })
         });
         healthy.min_by_key(|(_, count)| *count)
@@ -131,7 +138,10 @@ impl Balance {
         let seen = self.row.assigned();
         let (times, last) = self.excess.get();
         let same = seen.1 > held && seen.1 - held == last;
-        self.excess.set((if same { times + 1 } else { 0 }, seen.1.saturating_sub(held)));
+        self.excess.set((
+            if same { times + 1 } else { 0 },
+            seen.1.saturating_sub(held),
+        ));
         if same && times >= 10 {
             self.row.correct(seen, held);
         }

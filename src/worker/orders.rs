@@ -43,7 +43,13 @@ impl Orders {
     pub(super) fn new(link: Link, signals: SignalFd) -> io::Result<Self> {
         let link_ready = watch(fd::duplicate(&link)?)?;
         let signals_ready = watch(signals.as_fd().try_clone_to_owned()?)?;
-        Ok(Self { link, link_ready, signals, signals_ready, is_orphaned: false })
+        Ok(Self {
+            link,
+            link_ready,
+            signals,
+            signals_ready,
+            is_orphaned: false,
+        })
     }
 
     /// Tells the master; when it has gone, nobody needs to know.
