@@ -7,91 +7,32 @@
     reason = "a test fails by panicking"
 )]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+/// Reading Rust just well enough.
+#[path = "tidy/source.rs"]
+mod source;
 
-/// The folders and files of `src/`, each with what it may import besides itself, lowest first.
-const MAY_IMPORT: [(&str, &[&str]); 12] = [
-    ("sys", &[]),
-    ("exit", &[]),
-    ("config", &["sys", "exit"]),
-    ("scoreboard", &["sys", "exit"]),
-    ("log", &["sys", "exit", "config", "scoreboard"]),
-    ("net", &["sys", "exit", "config", "scoreboard"]),
-    (
-        "control",
-        &["sys", "exit", "config", "scoreboard", "log", "net"],
-    ),
-    (
-        "master",
-        &[
-            "sys",
-            "exit",
-            "config",
-            "scoreboard",
-            "log",
-            "net",
-            "control",
-        ],
-    ),
-    (
-        "http",
-        &[
-            "sys",
-            "exit",
-            "config",
-            "scoreboard",
-            "log",
-            "net",
-            "control",
-        ],
-    ),
-    (
-        "worker",
-        &[
-            "sys",
-            "exit",
-            "config",
-            "scoreboard",
-            "log",
-            "net",
-            "control",
-            "master",
-            "http",
-        ],
-    ),
-    (
-        "server",
-        &[
-            "sys",
-            "exit",
-            "config",
-            "scoreboard",
-            "log",
-            "net",
-            "control",
-            "master",
-            "http",
-            "worker",
-        ],
-    ),
-    (
-        "cli",
-        &[
-            "sys",
-            "exit",
-            "config",
-            "scoreboard",
-            "log",
-            "net",
-            "control",
-            "master",
-            "http",
-            "worker",
-            "server",
-        ],
-    ),
+use std::fs;
+
+use source::{has_word, package, sources_of};
+
+/// The folders and files of `src/`, lowest first: each may import those before it.
+const ORDER: [&str; 12] = [
+    "sys",
+    "exit",
+    "config",
+    "scoreboard",
+    "log",
+    "net",
+    "control",
+    "master",
+    "http",
+    "worker",
+    "server",
+    "cli",
 ];
+
+/// Neighbours on the same level, which do not know each other: (who, whom).
+const APART: [(&str, &str); 1] = [("http", "master")];
 
 /// The folders that never name the runtime: the master forks, so it has no threads.
 const WITHOUT_RUNTIME: [&str; 8] = [
@@ -108,70 +49,9 @@ const WITHOUT_RUNTIME: [&str; 8] = [
 /// How long a file may be before it surely has two ideas.
 const LONGEST_FILE: usize = 450;
 
-/// One source file.
-struct Source {
-    /// Its path, from the package's folder.
-    path: PathBuf,
-    /// The folder below `src/`, or the file's name when it lies right in `src/`.
-    part: String,
-    /// What is in it.
-    text: String,
-}
-
-impl Source {
-    /// The lines that are code, with their numbers: comments and strings cut off.
-    fn code(&self) -> Vec<(usize, String)> {
-        let code = without_comments_and_strings(&self.text);
-        code.lines()
-            .enumerate()
-            .map(|(index, line)| (index + 1, line.to_owned()))
-            .collect()
-    }
-
-    /// Where a line is, for a message.
-    fn at(&self, line: usize) -> String {
-        format!("{}:{line}", self.path.display())
-    }
-}
-
-fn package() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Every Rust file of a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
-
-fn sources_of(folder: &str) -> Vec<Source> {
-    let root = package().join(folder);
-    let source = |path: PathBuf| {
-        let below = path.strip_prefix(&root).unwrap();
-        let first = below
-            .components()
-            .next()
-            .unwrap()
-            .as_os_str()
-            .to_string_lossy();
-        let part = first.trim_end_matches(".rs").to_owned();
-        let text = fs::read_to_string(&path).unwrap();
-        Source {
-            path: path.strip_prefix(package()).unwrap().to_owned(),
-            part,
-            text,
-        }
-    };
-    files(&root).into_iter().map(source).collect()
+/// How high a part stands.
+fn rank(part: &str) -> Option<usize> {
+    ORDER.iter().position(|other| *other == part)
 }
 
 /// Fails with every finding in a line.
@@ -186,68 +66,22 @@ fn lower_folders_never_import_higher_ones() {
         if ["lib", "main"].contains(&source.part.as_str()) {
             continue; // they may see everything
         }
-        let row = MAY_IMPORT.iter().find(|(part, _)| *part == source.part);
-        let Some((_, allowed)) = row else {
+        let Some(own) = rank(&source.part) else {
             findings.push(format!(
                 "{}: a part that the table does not know",
                 source.at(1)
             ));
             continue;
         };
-        for (line, imported) in imports(&source) {
-            let is_known = MAY_IMPORT.iter().any(|(part, _)| *part == imported);
-            let may = imported == source.part || allowed.contains(&imported.as_str());
-            if is_known && !may {
+        for (line, imported) in source.imports() {
+            let is_higher = rank(&imported).is_some_and(|other| other > own);
+            let is_apart = APART.contains(&(source.part.as_str(), imported.as_str()));
+            if is_higher || is_apart {
                 findings.push(format!("{}: imports {imported}", source.at(line)));
             }
         }
     }
     assert_none("imports against the direction", &findings);
-}
-
-/// The parts that a file names by `crate::part`, also in `use crate::{a, b::c}`.
-fn imports(source: &Source) -> Vec<(usize, String)> {
-    let code = without_comments_and_strings(&source.text);
-    let mut found = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$') {
-            continue;
-        }
-        let line = code[..at].matches('\n').count() + 1;
-        let rest = &code[at + "crate::".len()..];
-        let names = match rest.strip_prefix('{') {
-            Some(group) => first_names(group),
-            None => vec![name(rest)],
-        };
-        found.extend(names.into_iter().map(|name| (line, name)));
-    }
-    found
-}
-
-/// The first name of each path in `a, b::{c, d}, e}`.
-fn first_names(group: &str) -> Vec<String> {
-    let (mut names, mut depth, mut is_start) = (Vec::new(), 0, true);
-    for (at, c) in group.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            ',' if depth == 0 => is_start = true,
-            c if c.is_whitespace() => {}
-            _ if is_start && depth == 0 => {
-                names.push(name(&group[at..]));
-                is_start = false;
-            }
-            _ => {}
-        }
-    }
-    names
-}
-
-fn name(text: &str) -> String {
-    text.chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect()
 }
 
 #[test]
@@ -356,7 +190,7 @@ fn every_exit_code_is_in_the_readme() {
                 .any(|cell| cell.trim().trim_matches('`') == code.to_string())
         };
         assert!(
-            table.iter().any(|line| is_there(line)),
+            table.iter().any(is_there),
             "exit code {code} is in no table of README.md"
         );
     }
@@ -387,89 +221,4 @@ fn one_helper_program_is_built_with_the_tests_and_never_ships() {
     let binaries: Vec<_> = manifest["bin"].as_array().unwrap().iter().collect();
     assert_eq!(binaries.len(), 1, "users get one binary");
     assert_eq!(binaries[0]["name"].as_str(), Some("appserver"));
-}
-
-fn has_word(code: &str, word: &str) -> bool {
-    let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    code.match_indices(word).any(|(at, _)| {
-        !code[..at].ends_with(is_part) && !code[at + word.len()..].starts_with(is_part)
-    })
-}
-
-/// The text with comments and the insides of strings blanked out; lines stay where they are.
-fn without_comments_and_strings(text: &str) -> String {
-    let mut code = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let length = match c {
-            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
-            '"' => string_length(rest),
-            'r' if rest.starts_with("r\"") || rest.starts_with("r#\"") => raw_length(rest),
-            '\'' => character_length(rest),
-            _ => {
-                code.push(c);
-                rest = &rest[c.len_utf8()..];
-                continue;
-            }
-        };
-        let (gone, left) = rest.split_at(length);
-        code.extend(gone.chars().filter(|c| *c == '\n'));
-        code.push(' ');
-        rest = left;
-    }
-    code
-}
-
-/// How long a string literal is, quotes included.
-fn string_length(text: &str) -> usize {
-    let mut is_escaped = false;
-    for (at, c) in text.char_indices().skip(1) {
-        match c {
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = true,
-            '"' => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// How long a raw string literal is.
-fn raw_length(text: &str) -> usize {
-    let end = if text.starts_with("r#") { "\"#" } else { "\"" };
-    let start = text.find('"').map_or(text.len(), |at| at + 1);
-    text[start..]
-        .find(end)
-        .map_or(text.len(), |at| start + at + end.len())
-}
-
-/// How long a character literal is; 1 for the mark of a lifetime.
-fn character_length(text: &str) -> usize {
-    let mut characters = text.char_indices().skip(1);
-    match (characters.next(), characters.next()) {
-        (Some((_, '\\')), Some(_)) => text[2..]
-            .find('\'')
-            .map_or(1, |at| at + 3)
-            .max(4)
-            .min(text.len()),
-        (Some(_), Some((at, '\''))) => at + 1,
-        _ => 1,
-    }
-}
-
-#[test]
-fn the_reader_of_code_is_right() {
-    let text = "a \"crate::x // \\\" y\" b // c\nd 'e' '\\'' f<'g> r#\"h\" i\"# /* j */ k\n";
-    let code = without_comments_and_strings(text);
-    let words: Vec<&str> = code.split_whitespace().collect();
-    assert_eq!(words, ["a", "b", "d", "f<'g>", "k"]);
-    assert_eq!(code.lines().count(), 2);
-    let source = Source {
-        path: PathBuf::from("x.rs"),
-        part: "x".into(),
-        text: "use crate::{a, b::{c, d}, e};\nfn f() { crate::g::h() }".into(),
-    };
-    let found: Vec<String> = imports(&source).into_iter().map(|(_, name)| name).collect();
-    assert_eq!(found, ["a", "b", "e", "g"]);
 }

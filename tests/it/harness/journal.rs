@@ -56,7 +56,7 @@ impl Journal {
         let text = self.text();
         let is_bad = |line: &&str| {
             let bad = |word: &&str| line.contains(word) && !self.allowed.contains(word);
-            UNEXPECTED.iter().any(|word| bad(word))
+            UNEXPECTED.iter().any(bad)
         };
         text.lines().filter(is_bad).map(str::to_owned).collect()
     }
