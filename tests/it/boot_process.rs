@@ -96,9 +96,9 @@ fn a_limit_that_cannot_carry_max_connections_is_warned_of() {
         .wrapper(&wrapper)
         .config("max_connections = 1000")
         .start();
-    server.wait_until("the warning names key and limit", |s| {
+    server.wait_until("the warning names key, need and limit", |s| {
         s.journal()
-            .has_line(&["WARN", "max_connections", "1000", "200"])
+            .has_line(&["WARN", "max_connections", "1256", "200"])
     });
 }
 
@@ -109,7 +109,10 @@ fn workers_of_root_become_the_user() {
     if !Uid::effective().is_root() {
         return; // only root can become somebody else
     }
-    let server = Appserver::new().config("user = \"nobody\"").start();
+    let server = Appserver::new()
+        .config("user = \"nobody\"")
+        .allow(&["SIGKILL"])
+        .start();
     let nobody = User::from_name("nobody").unwrap().unwrap().uid.as_raw();
     assert_eq!(process::owner(server.pid()), Some(0));
     for pid in server.pids() {

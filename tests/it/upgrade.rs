@@ -99,7 +99,11 @@ fn a_link_is_followed_anew() {
 
 #[test]
 fn counters_do_not_go_back() {
-    let server = Appserver::new().workers(1).copied().start();
+    let server = Appserver::new()
+        .workers(1)
+        .copied()
+        .allow(&["SIGKILL"])
+        .start();
     for _ in 0..10 {
         server.get("/");
     }
@@ -220,7 +224,11 @@ fn requests_in_flight_finish_on_the_old_workers() {
 
 #[test]
 fn a_worker_that_dies_around_the_upgrade_is_reaped_and_replaced() {
-    let server = Appserver::new().workers(3).copied().start();
+    let server = Appserver::new()
+        .workers(3)
+        .copied()
+        .allow(&["SIGKILL"])
+        .start();
     for _ in 0..3 {
         let victim = *server.pids().first().unwrap();
         let upgrade = server.begin(&["upgrade"]);

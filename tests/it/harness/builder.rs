@@ -299,11 +299,16 @@ pub(super) fn write(path: &Path, content: &[u8]) {
 
 /// The first internet address that a description holds.
 fn address(description: &Value) -> Option<SocketAddr> {
-    let listen = description["listen"]
+    let addresses = description["addresses"]
         .as_array()
-        .expect("describe --json has `listen`");
-    listen
+        .expect("describe --json has `addresses`");
+    addresses
         .iter()
         .filter_map(Value::as_str)
-        .find_map(|text| text.parse().ok())
+        .find_map(socket_address)
+}
+
+/// The address in a text such as `http://127.0.0.1:8080`.
+pub(crate) fn socket_address(text: &str) -> Option<SocketAddr> {
+    text.trim_start_matches("http://").parse().ok()
 }

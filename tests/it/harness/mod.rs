@@ -22,7 +22,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) use builder::{Builder, fixture_program, server_program};
+pub(crate) use builder::{Builder, fixture_program, server_program, socket_address};
 pub(crate) use client::{Connection, Response};
 pub(crate) use command::{Output, Running};
 pub(crate) use journal::Journal;
@@ -98,6 +98,19 @@ impl Appserver {
     /// The control socket.
     pub(crate) fn control(&self) -> &Path {
         &self.control
+    }
+
+    /// Every address it listens at, as it says itself.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        let description = self.describe();
+        let addresses = description["addresses"]
+            .as_array()
+            .expect("a list of addresses");
+        addresses
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The error log.
