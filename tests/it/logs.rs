@@ -1,0 +1,123 @@
+//! The access log.
+
+use crate::harness::{Appserver, client};
+
+/// The access log of a server with this section, after requests that make lines.
+fn lines(section: &str) -> (Appserver, Vec<String>) {
+    let server = Appserver::new()
+        .file("public/index.html", "home")
+        .config(&format!("[access_log]\npath = \"access.log\"\n{section}"))
+        .start();
+    let mut connection = server.connect();
+    let headers = "User-Agent: it \"quoted\"\r\nReferer: http://example.com/\r\n";
+    connection.get_with("/?q=1", headers);
+    connection.get_with("/none", headers);
+    let log = server.file("access.log");
+    let read = || std::fs::read_to_string(&log).unwrap_or_default();
+    server.wait_until("both lines are there", |_| read().lines().count() == 2);
+    let lines = read().lines().map(str::to_owned).collect();
+    (server, lines)
+}
+
+#[test]
+fn combined_is_the_default() {
+    let (_server, lines) = lines("");
+    assert!(lines[0].starts_with("127.0.0.1 - - ["), "{lines:?}");
+    assert!(
+        lines[0].contains("\"GET /?q=1 HTTP/1.1\" 200 4 \"http://example.com/\""),
+        "{lines:?}"
+    );
+    assert!(
+        !lines[0].contains("it \"quoted\""),
+        "a quote cannot end the field: {lines:?}"
+    );
+    assert!(
+        lines[1].contains("\"GET /none HTTP/1.1\" 404 "),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn common_has_no_referer_and_agent() {
+    let (_server, lines) = lines("format = \"common\"");
+    assert!(
+        lines[0].ends_with("\"GET /?q=1 HTTP/1.1\" 200 4"),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn dev_short_and_tiny_are_those_of_morgan() {
+    let (_server, dev) = lines("format = \"dev\"");
+    assert!(
+        dev[0].starts_with("GET /?q=1 200 ") && dev[0].ends_with(" ms - 4"),
+        "{dev:?}"
+    );
+    let (_server, short) = lines("format = \"short\"");
+    assert!(
+        short[0].starts_with("127.0.0.1 - GET /?q=1 HTTP/1.1 200 4 - "),
+        "{short:?}"
+    );
+    let (_server, tiny) = lines("format = \"tiny\"");
+    assert!(
+        tiny[0].starts_with("GET /?q=1 200 4 - ") && tiny[0].ends_with(" ms"),
+        "{tiny:?}"
+    );
+}
+
+#[test]
+fn json_lines_have_the_names_of_nginx() {
+    let (_server, lines) = lines("format = \"json\"");
+    let line: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!(line["remote_addr"], "127.0.0.1");
+    assert_eq!(line["request"], "GET /?q=1 HTTP/1.1");
+    assert_eq!(line["http_user_agent"], "it \"quoted\"");
+    for name in [
+        "time_local",
+        "status",
+        "body_bytes_sent",
+        "request_time",
+        "http_referer",
+    ] {
+        assert!(!line[name].is_null(), "{name} in {line}");
+    }
+    for name in ["worker", "generation"] {
+        assert!(!line[name].is_null(), "{name} in {line}");
+    }
+}
+
+#[test]
+fn standard_output_is_the_default_place() {
+    let server = Appserver::new().start();
+    server.get("/somewhere");
+    server.wait_until("the line is there", |s| {
+        s.output().contains("GET /somewhere HTTP/1.1")
+    });
+}
+
+#[test]
+fn it_can_be_switched_off() {
+    let server = Appserver::new()
+        .config("[access_log]\npath = \"off\"")
+        .start();
+    for _ in 0..20 {
+        server.get("/somewhere");
+    }
+    let mut server = server;
+    server.stop();
+    assert!(!server.output().contains("/somewhere"));
+}
+
+#[test]
+fn control_characters_cannot_forge_a_line() {
+    let server = Appserver::new()
+        .config("[access_log]\npath = \"access.log\"")
+        .start();
+    let mut connection = client::Connection::open(server.address());
+    connection.get_with("/%0a127.0.0.1", "User-Agent: a\tb\x1b[31m\r\n");
+    let log = server.file("access.log");
+    let read = || std::fs::read_to_string(&log).unwrap_or_default();
+    server.wait_until("the line is there", |_| read().contains("/%0a127.0.0.1"));
+    assert_eq!(read().lines().count(), 1);
+    assert!(!read().contains('\x1b'));
+}

@@ -1,0 +1,46 @@
+//! Starts the real program and holds it to what its papers promise. The tests know only what an
+//! operator or a client knows: the binary, its sockets, its signals and its files.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::missing_errors_doc,
+    reason = "a test fails by panicking, and it has threads and pauses of its own"
+)]
+
+mod harness;
+
+/// How connections are spread over workers.
+mod balance;
+/// Cold start: what is served, what is refused, what the environment says.
+mod boot;
+/// Who the processes are: titles, users, limits, PID 1.
+mod boot_process;
+/// Every problem of a configuration at once, with its place.
+mod config_errors;
+/// The control socket and the verbs.
+mod control;
+/// Workers that die: respawn, backoff, failed slots, crash loops.
+mod crash;
+/// Idle and busy connections of workers that leave.
+mod drain;
+/// Static files.
+mod files;
+/// Framing, limits and malformed input.
+mod http;
+/// The load generator itself: it must see losses.
+mod instrument;
+/// The proofs under load: reloads, upgrades and kills without a lost request.
+mod load;
+/// The access log.
+mod logs;
+/// Reload: all or nothing.
+mod reload;
+/// More workers and fewer.
+mod scale;
+/// Every signal of the guide.
+mod signals;
+/// Workers that hang: taken out of rotation, explained, replaced.
+mod stall;
+/// Upgrade in place.
+mod upgrade;
