@@ -136,7 +136,7 @@ fn program(args: &[OsString], cwd: &Path) -> PathBuf {
 /// fn main() -> std::process::ExitCode {
 ///     Server::from_args()
 ///         .app(async |worker: WorkerContext| -> Result<_, BoxError> {
-///             let text = format!("hello from worker {}\n", worker.slot());
+///             let text = format!("hello from worker {}\n", worker.id());
 ///             Ok(tower::service_fn(move |_: Request<RequestBody>| {
 ///                 let text = text.clone();
 ///                 async move { Ok::<_, Infallible>(Response::new(Body::from(text))) }

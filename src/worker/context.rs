@@ -23,7 +23,7 @@ impl WorkerContext {
 
     /// The worker's place, from 0; its successors have the same.
     #[must_use]
-    pub fn slot(&self) -> u16 {
+    pub fn id(&self) -> u16 {
         self.slot
     }
 
