@@ -9,7 +9,7 @@ use crate::cli;
 use crate::config::{self, Sources};
 use crate::control::Notice;
 use crate::exit::Exit;
-use crate::http::{BoxError, Site};
+use crate::http::{Body, BoxError, RequestBody};
 use crate::log::{self, chain};
 use crate::master::{self, HANDOVER_VARIABLE, Handover, Master, Setup, StartError, Workload};
 use crate::sys::title;
@@ -167,7 +167,13 @@ impl Server {
     pub fn app<F, A>(mut self, make: F) -> Self
     where
         F: AsyncFn(WorkerContext) -> Result<A, BoxError> + 'static,
-        A: Site,
+        A: tower::Service<
+                http::Request<RequestBody>,
+                Response = http::Response<Body>,
+                Error: Into<BoxError>,
+                Future: 'static,
+            > + Clone
+            + 'static,
     {
         self.workload = Box::new(HttpWorkload::new(make));
         self

@@ -39,14 +39,14 @@ pub(crate) use load::{Loaded, load};
 pub(crate) use problem::Problems;
 pub(crate) use sources::{Flags, Sources};
 pub(crate) use types::{
-    AcceptBalance, AccessLog, AppEnv, Control, Instances, Listen, ListenAddress, Log, LogFormat,
-    LogTarget, Root, Workers,
+    AcceptBalance, AccessLog, AppEnv, Control, Listen, ListenAddress, Log, LogFormat, LogTarget,
+    Root, Workers,
 };
 
 /// A checked configuration. Every value is in range and typed; the folder's other files are the
 /// only ones that can make one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
+pub(crate) struct Config {
     /// What the server is called in `list`, in process titles and in the control socket's path.
     pub(crate) name: String,
     /// Development or production.

@@ -39,6 +39,7 @@ impl AppEnv {
 
 impl Config {
     /// Whether this serves real visitors.
+    #[cfg(test)]
     pub(crate) fn is_production(&self) -> bool {
         self.env == AppEnv::Production
     }

@@ -22,7 +22,7 @@ pub(crate) use access_log::{AccessLog, LogBuffer, Logged};
 pub(crate) use body_limit::BodyLimit;
 pub(crate) use closing::Closing;
 pub(crate) use contain::{Contain, Site};
-pub(crate) use files::{Files, FilesError};
+pub(crate) use files::Files;
 pub(crate) use rules::Rules;
 pub(crate) use watch::BodyWatch;
 pub(crate) use welcome::{Identity, Welcome};

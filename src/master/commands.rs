@@ -22,14 +22,14 @@ impl Master<'_> {
     fn on_command(&mut self, client: ClientId, command: Command) {
         let client = Some(client);
         match command {
-            Command::Ping => self.reply(client, "pong", None),
+            Command::Ping => self.reply(client, &Answer::new(Exit::Done, "pong")),
             Command::List => {
-                let rows = serde_json::to_value(self.list());
-                self.reply(client, "", rows.ok());
+                let answer = Answer::with_data("", &self.list());
+                self.reply(client, &answer);
             }
             Command::Describe => {
-                let description = serde_json::to_value(self.describe());
-                self.reply(client, "", description.ok());
+                let answer = Answer::with_data("", &self.describe());
+                self.reply(client, &answer);
             }
             Command::Reload => self.request_reload(client),
             Command::Restart { instance } => {
@@ -68,14 +68,9 @@ impl Master<'_> {
     }
 
     /// Answers a question at once.
-    fn reply(&mut self, client: Option<ClientId>, text: &str, data: Option<serde_json::Value>) {
-        let answer = Answer {
-            exit: Exit::Done.code(),
-            message: text.to_owned(),
-            data,
-        };
+    fn reply(&mut self, client: Option<ClientId>, answer: &Answer) {
         if let Some(client) = client {
-            self.desk().control.answer(client, &answer);
+            self.desk().control.answer(client, answer);
         }
     }
 

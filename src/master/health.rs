@@ -49,8 +49,9 @@ impl Master<'_> {
                 let Some(process) = seat.process.as_mut().filter(|_| beats) else {
                     continue;
                 };
-                let age = self.scoreboard.row(process.row).heartbeat_age_ms(now);
-                note_stall(id, process, age, stall_timeout);
+                let row = self.scoreboard.row(process.row);
+                let age = row.heartbeat_age_ms(now);
+                note_stall(id, process, row, age, stall_timeout);
                 if age > heartbeat_timeout {
                     hung.push((id, role));
                 }
@@ -192,7 +193,13 @@ impl Slot {
     }
 }
 
-fn note_stall(slot: SlotId, process: &mut Process, age: u64, stall_timeout: u64) {
+fn note_stall(
+    slot: SlotId,
+    process: &mut Process,
+    row: crate::scoreboard::Row<'_>,
+    age: u64,
+    stall_timeout: u64,
+) {
     let is_stalled = age > stall_timeout;
     if is_stalled == process.is_stalled {
         return;
@@ -202,7 +209,8 @@ fn note_stall(slot: SlotId, process: &mut Process, age: u64, stall_timeout: u64)
     if is_stalled {
         tracing::warn!(%slot, %pid, heartbeat_age_ms = age, "worker stalled, siblings take over");
     } else {
-        tracing::info!(%slot, %pid, "worker turns again");
+        let late_ms = row.loop_lag_ms();
+        tracing::info!(%slot, %pid, late_ms, "worker turns again");
     }
 }
 

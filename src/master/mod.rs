@@ -29,7 +29,7 @@ mod upgrade;
 pub(crate) use handover::{HANDOVER_VARIABLE, Handover};
 pub(crate) use link::{Drain, Link, Order, Report, Socket};
 pub(crate) use seed::Plan;
-pub use seed::{Seed, Workload};
+pub(crate) use seed::{Seed, Workload};
 pub(crate) use start::StartError;
 pub(crate) use upgrade::check as check_upgrade;
 

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use nix::sys::signalfd::SignalFd;
-use nix::unistd::Pid;
 
 use super::link::Link;
 use crate::config::{Config, Listen};
@@ -17,7 +16,7 @@ use crate::sys::user::Identity;
 
 /// What a worker process does, from its fork to its exit. The master calls it in the child; it
 /// must not be used in the master itself.
-pub trait Workload {
+pub(crate) trait Workload {
     /// Runs the worker until it is told to leave.
     fn run(&self, seed: Seed) -> Exit;
 }
@@ -39,7 +38,7 @@ pub(crate) struct Plan {
 
 /// Everything a child process receives at its fork.
 #[derive(Debug)]
-pub struct Seed {
+pub(crate) struct Seed {
     /// Its place.
     pub(crate) slot: SlotId,
     /// Its line in the scoreboard.
@@ -58,8 +57,6 @@ pub struct Seed {
     pub(crate) instance_id: String,
     /// The files behind standard output and error when the server runs in the background.
     pub(crate) stdio: Option<(PathBuf, PathBuf)>,
-    /// The master.
-    pub(crate) master: Pid,
 }
 
 impl Plan {

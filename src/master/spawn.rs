@@ -112,7 +112,6 @@ impl Master<'_> {
             plan: Rc::clone(plan),
             instance_id: self.instance_id.clone(),
             stdio: self.setup.stdio.clone(),
-            master,
         };
         self.workload.run(seed)
     }

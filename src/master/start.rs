@@ -216,9 +216,10 @@ impl<'w> Master<'w> {
             .map_or("none".to_owned(), |file| file.display().to_string());
         let workers = self.standing().len();
         let text = format!(
-            "{} serves at {} with {workers} workers: pid {}, config {file}, control {}",
+            "{} serves at {} with {workers} workers ({}): pid {}, config {file}, control {}",
             config.name,
             self.listeners.urls().join(" "),
+            config.env.as_str(),
             std::process::id(),
             config.control.socket.display(),
         );

@@ -183,11 +183,6 @@ impl WorkerState {
         }
     }
 
-    /// Whether a process belongs to this state.
-    pub(crate) fn has_process(self) -> bool {
-        !matches!(self, Self::Vacant | Self::Cooling { .. } | Self::Failed)
-    }
-
     /// How `list` shows it.
     pub(crate) fn shown(self) -> RowState {
         match self {

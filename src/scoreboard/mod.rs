@@ -23,12 +23,12 @@ pub(crate) const MAX_ROWS: usize = 3 * MAX_SLOTS;
 /// A permanent place for a worker: one listening socket per address, one line in `list`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SlotId(pub u16);
+pub(crate) struct SlotId(pub(crate) u16);
 
 impl SlotId {
     /// The slot's number, to index with.
     #[must_use]
-    pub fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         usize::from(self.0)
     }
 }

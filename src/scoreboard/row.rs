@@ -87,16 +87,6 @@ impl<'a> Row<'a> {
         self.store(Cell::Pid, u64::try_from(pid).unwrap_or(0));
     }
 
-    /// The owner's process id; 0 when the row is free.
-    pub(crate) fn pid(self) -> i32 {
-        i32::try_from(self.load(Cell::Pid)).unwrap_or(0)
-    }
-
-    /// When the owner was forked, in milliseconds of the shared clock.
-    pub(crate) fn started_ms(self) -> u64 {
-        self.load(Cell::Started)
-    }
-
     // === what the worker writes ===
 
     /// Says whether siblings may hand connections to this worker.

@@ -75,10 +75,6 @@ pub(crate) struct RowSnapshot {
     pub(crate) connections: u64,
     /// Requests being answered.
     pub(crate) inflight: u64,
-    /// How late the last heartbeat was, in milliseconds.
-    pub(crate) loop_lag_ms: u64,
-    /// How old the last heartbeat is, in milliseconds.
-    pub(crate) heartbeat_age_ms: u64,
     /// The process's own counters.
     pub(crate) counters: Counters,
 }

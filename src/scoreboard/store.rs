@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::row::ROW_WORDS;
 use super::{Counters, MAX_ROWS, MAX_SLOTS, Row, RowId, RowSnapshot, SlotId};
-use crate::sys::clock;
 use crate::sys::shm::SharedWords;
 
 /// Words of a slot's head: the row that serves it, then the totals of its ended processes.
@@ -120,8 +119,6 @@ impl Scoreboard {
         RowSnapshot {
             connections: row.connections(),
             inflight: row.inflight(),
-            loop_lag_ms: row.loop_lag_ms(),
-            heartbeat_age_ms: row.heartbeat_age_ms(clock::now_ms()),
             counters: row.counters(),
         }
     }

@@ -118,8 +118,3 @@ pub(crate) fn send_to_main_thread(pid: Pid, signal: Signal) -> io::Result<()> {
         Err(io::Error::last_os_error())
     }
 }
-
-/// Whether a process with this pid exists.
-pub(crate) fn is_alive(pid: Pid) -> bool {
-    !matches!(nix::sys::signal::kill(pid, None), Err(Errno::ESRCH))
-}

@@ -154,6 +154,7 @@ impl Connections {
     }
 
     /// Whether the worker leaves, so that answers say `Connection: close`.
+    #[cfg(test)]
     pub(crate) fn is_draining(&self) -> bool {
         self.shared.draining.get().is_some()
     }
