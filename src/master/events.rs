@@ -296,7 +296,7 @@ fn report_change(slot: SlotId, role: Role, old: WorkerState, new: WorkerState) {
                 `restart` or `scale` try again");
         }
         _ => {
-            tracing::debug!(%slot, ?role, from = old.shown().as_str(), to = new.shown().as_str(), "worker state")
+            tracing::debug!(%slot, ?role, from = old.shown().as_str(), to = new.shown().as_str(), "worker state");
         }
     }
 }

@@ -137,7 +137,7 @@ impl Handover {
     pub(crate) fn read(number: &str) -> Result<Self, String> {
         let number: RawFd = number
             .parse()
-            .map_err(|_| format!("{number:?} is no descriptor"))?;
+            .map_err(|error| format!("{number:?} is no descriptor: {error}"))?;
         let text = |error: io::Error| format!("cannot read descriptor {number}: {error}");
         let mut file = File::from(fd::adopt(number).map_err(text)?);
         let mut bytes = Vec::new();

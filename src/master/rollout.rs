@@ -107,7 +107,7 @@ impl Master<'_> {
             }
         };
         super::plan::warn(&plan.config);
-        self.begin_rollout(Kind::Reload, Rc::new(plan), callers);
+        self.begin_rollout(Kind::Reload, &Rc::new(plan), callers);
     }
 
     /// Replaces one worker, or all, by the configuration that runs now.
@@ -129,9 +129,9 @@ impl Master<'_> {
 
     /// Begins to replace every worker by one that follows `plan`, and to change the number of
     /// slots and addresses as the plan wants it.
-    pub(super) fn begin_rollout(&mut self, kind: Kind, plan: Rc<Plan>, callers: Vec<ClientId>) {
+    pub(super) fn begin_rollout(&mut self, kind: Kind, plan: &Rc<Plan>, callers: Vec<ClientId>) {
         let word = kind.word();
-        let mut rollout = self.rollout(kind, Rc::clone(&plan), callers);
+        let mut rollout = self.rollout(kind, Rc::clone(plan), callers);
         match self.listeners.open(&plan.addresses()) {
             Ok(opened) => rollout.opened = opened,
             Err(error) => {
@@ -147,7 +147,7 @@ impl Master<'_> {
             self.reset_scan();
         }
         while self.standing().len() < usize::from(rollout.count) {
-            match self.add_slot(&plan) {
+            match self.add_slot(plan) {
                 Ok(slot) => {
                     rollout.added.push(slot);
                     rollout.pending.push_back(slot);
@@ -197,7 +197,7 @@ impl Master<'_> {
     pub(super) fn advance_rollout(&mut self, mut rollout: Rollout) {
         loop {
             if let Some(reason) = rollout.failure.take() {
-                self.undo(rollout, reason);
+                self.undo(rollout, &reason);
                 return;
             }
             let Some(slot) = rollout.current.or_else(|| rollout.pending.pop_front()) else {
@@ -325,7 +325,7 @@ impl Master<'_> {
     }
 
     /// Replaces back what was replaced, by workers that follow the former plan.
-    fn undo(&mut self, rollout: Rollout, reason: String) {
+    fn undo(&mut self, rollout: Rollout, reason: &str) {
         let word = rollout.kind.word();
         if let Kind::Undo(first) = &rollout.kind {
             // The former workers do not boot either: leave it to the supervision.

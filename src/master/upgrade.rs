@@ -178,7 +178,7 @@ impl Master<'_> {
         let (program, state) = previous;
         let callers: Vec<ClientId> = check.client.into_iter().collect();
         let handover = self.hand_over(&callers, check.binary.clone(), Some(state), None);
-        let error = self.become_image(handover, &check.binary);
+        let error = self.become_image(handover.as_ref(), &check.binary);
         drop(program);
         self.refuse(check.client, &check.binary, &error.to_string());
     }
@@ -196,11 +196,9 @@ impl Master<'_> {
     }
 
     /// Executes `program` with this master's state; on failure everything is as before.
-    fn become_image(&self, handover: Option<Handover>, program: &Path) -> io::Error {
+    fn become_image(&self, handover: Option<&Handover>, program: &Path) -> io::Error {
         let attempt = || -> io::Result<std::convert::Infallible> {
-            let handover = handover
-                .as_ref()
-                .ok_or_else(|| io::Error::other("there is no state"))?;
+            let handover = handover.ok_or_else(|| io::Error::other("there is no state"))?;
             let state = handover.write()?;
             let mut carried = handover.descriptors();
             carried.push(state.as_raw_fd());
@@ -231,7 +229,7 @@ impl Master<'_> {
             Some(previous.clone()),
             Some(reason.to_owned()),
         );
-        let error = self.become_image(handover, &path);
+        let error = self.become_image(handover.as_ref(), &path);
         tracing::error!(%error, "cannot return to the former binary, this one goes on");
         self.previous = Some((program, previous));
     }
@@ -340,7 +338,7 @@ impl<'w> Master<'w> {
                     self.plan.generation + 1,
                 )?;
                 tracing::info!("the new binary has taken over, its workers follow");
-                self.begin_rollout(Kind::Upgrade, Rc::new(next), callers);
+                self.begin_rollout(Kind::Upgrade, &Rc::new(next), callers);
             }
         }
         Ok(())

@@ -9,11 +9,11 @@ use std::io;
 /// Refuses when a second thread exists, which might be reading the environment.
 pub(crate) fn set(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> io::Result<()> {
     super::fork::thread_count().and_then(only_one)?;
-    // SAFETY: this is the only thread, so nobody reads the environment meanwhile.
     #[allow(
         clippy::disallowed_methods,
         reason = "this is the place the lint points to"
     )]
+    // SAFETY: this is the only thread, so nobody reads the environment meanwhile.
     unsafe {
         std::env::set_var(name, value);
     }

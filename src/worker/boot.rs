@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -354,11 +353,9 @@ fn serve_with<A: Site>(
     }
 }
 
-fn wait_until(limit: Option<tokio::time::Instant>) -> impl Future<Output = ()> {
-    async move {
-        match limit {
-            Some(limit) => tokio::time::sleep_until(limit).await,
-            None => std::future::pending().await,
-        }
+async fn wait_until(limit: Option<tokio::time::Instant>) {
+    match limit {
+        Some(limit) => tokio::time::sleep_until(limit).await,
+        None => std::future::pending().await,
     }
 }

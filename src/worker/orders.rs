@@ -62,7 +62,7 @@ impl Orders {
     /// Waits for the next event.
     pub(super) async fn next(&mut self) -> Event {
         loop {
-            if let Some(event) = self.from_signals().or_else(|| self.from_link()) {
+            if let Some(event) = self.next_signal().or_else(|| self.next_order()) {
                 return event;
             }
             tokio::select! {
@@ -76,7 +76,7 @@ impl Orders {
         }
     }
 
-    fn from_signals(&self) -> Option<Event> {
+    fn next_signal(&self) -> Option<Event> {
         loop {
             let received = signal::next(&self.signals)?;
             match received.signal {
@@ -90,7 +90,7 @@ impl Orders {
         }
     }
 
-    fn from_link(&mut self) -> Option<Event> {
+    fn next_order(&mut self) -> Option<Event> {
         if self.is_orphaned {
             return None;
         }

@@ -1,5 +1,6 @@
 //! The order of the layers, and what each one can say.
 
+use crate::config::types::Instances;
 use std::fs;
 
 use super::*;

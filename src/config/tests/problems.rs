@@ -1,5 +1,6 @@
 //! The words of the problems: what an operator reads when something is wrong.
 
+use crate::config::types::Instances;
 use std::path::Path;
 
 use proptest::prelude::*;

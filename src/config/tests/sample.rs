@@ -1,5 +1,6 @@
 //! The sample files say what is true.
 
+use crate::config::types::Instances;
 use std::fs;
 
 use super::super::key::Key;
