@@ -7,7 +7,6 @@ use std::rc::Rc;
 
 use http::header::EXPECT;
 use http::{Request, Response};
-use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::service::Service;
 
@@ -83,7 +82,6 @@ impl<A> ConnectionService<A> {
 
     /// The request as the layers and the site see it.
     fn receive(&self, request: Request<Incoming>) -> Request<RequestBody> {
-        self.watch.reset(!request.body().is_end_stream());
         let held_back = request.headers().contains_key(EXPECT);
         let mut request = request.map(|incoming| {
             RequestBody::new(incoming, self.max_body, held_back, self.watch.clone())
