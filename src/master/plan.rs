@@ -54,11 +54,15 @@ impl Plan {
     }
 }
 
-/// Warns of what is allowed but will surprise.
-pub(super) fn warn(config: &Config) {
+/// Warns of workers that run as root.
+pub(super) fn warn_of_root(config: &Config) {
     if user::is_root() && config.user.is_none() {
         tracing::warn!("workers run as root: set `user` to an account without rights");
     }
+}
+
+/// Warns of a limit of open files that cannot carry `max_connections`.
+pub(super) fn warn_of_files(config: &Config) {
     let needed = u64::from(config.max_connections) + 256; // files, links, queues
     match nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE) {
         Ok((soft, _)) if soft < needed => tracing::warn!(

@@ -106,7 +106,10 @@ impl Master<'_> {
                 return;
             }
         };
-        super::plan::warn(&plan.config);
+        if self.plan.config.user != plan.config.user {
+            super::plan::warn_of_root(&plan.config); // else it was said at the start
+        }
+        super::plan::warn_of_files(&plan.config);
         self.begin_rollout(Kind::Reload, &Rc::new(plan), callers);
     }
 

@@ -109,7 +109,7 @@ fn listen_can_be_given_several_times() {
     let socket = builder.folder().join("web.sock");
     let unix = format!("unix:{}", socket.display());
     let server = builder
-        .args(&["--listen", "127.0.0.1:0", "--listen", &unix])
+        .args(&["--listen", "127.0.0.2:0", "--listen", &unix])
         .start();
     let mut connection = Connection::open_unix(&socket);
     assert_eq!(connection.get("/").status, 200);
