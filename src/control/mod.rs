@@ -35,7 +35,7 @@ pub(crate) enum ControlError {
         path: PathBuf,
     },
     /// Something else has the name.
-    #[error("cannot make the control socket {}: it exists and is no socket", path.display())]
+    #[error("cannot make the control socket {}: it exists and is no socket; remove it or choose another path", path.display())]
     NotASocket {
         /// Where.
         path: PathBuf,
