@@ -41,7 +41,7 @@ pub(crate) enum ControlError {
         path: PathBuf,
     },
     /// The folder, the name or the socket was refused by the system.
-    #[error("cannot make the control socket {}", path.display())]
+    #[error("cannot make the control socket {} (--control or control.socket may name another place)", path.display())]
     Bind {
         /// Where.
         path: PathBuf,

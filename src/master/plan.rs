@@ -12,8 +12,8 @@ use crate::sys::user;
 #[non_exhaustive]
 pub(crate) enum PlanError {
     /// A log file cannot be opened.
-    #[error("cannot open the access log: {0}")]
-    Log(#[source] io::Error),
+    #[error("no access log: {0}; make its folder, or set access_log.path")]
+    Log(io::Error), // shown above, so not a source that would be shown again
     /// The user or the group does not exist.
     #[error("cannot run workers as configured: {0}")]
     Identity(String),

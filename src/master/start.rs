@@ -49,7 +49,7 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// The pid file cannot be written.
-    #[error("cannot write the pid file {path}; make its folder, or choose another path")]
+    #[error("cannot write the pid file {path} (--pid-file or pid_file may name another)")]
     PidFile {
         /// Where.
         path: PathBuf,
