@@ -96,9 +96,7 @@ impl Master<'_> {
                 }
             };
             let fds: Vec<_> = file.iter().map(std::os::fd::AsFd::as_fd).collect();
-            if let Err(error) = process.link.send(&Order::Reopen, &fds) {
-                tracing::warn!(pid = %process.pid, %error, "cannot order to reopen logs");
-            }
+            process.tell(&Order::Reopen, &fds);
         }
         tracing::info!("logs reopened");
     }

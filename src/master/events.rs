@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::crashes::{Crashes, Rules};
-use super::link::{Drain, Order, Report};
+use super::link::{Drain, GENTLY, Order, Report};
 use super::slot::{Retirement, Role, Seat};
 use super::state::{Effect, WorkerEvent, WorkerState, step};
 use super::{Master, Phase};
@@ -15,10 +15,7 @@ use crate::sys::{clock, signal};
 impl Master<'_> {
     /// Feeds an event to a seat and carries out what follows.
     pub(super) fn feed(&mut self, slot: SlotId, role: Role, event: WorkerEvent) {
-        let usual = Drain {
-            is_last: false,
-            closes_idle: false,
-        };
+        let usual = GENTLY;
         self.feed_with(slot, role, event, usual);
     }
 
@@ -208,14 +205,7 @@ impl Master<'_> {
             return;
         }
         let until = self.kill_deadline(slot);
-        self.dismiss(
-            slot,
-            until,
-            Drain {
-                is_last: false,
-                closes_idle: false,
-            },
-        );
+        self.dismiss(slot, until, GENTLY);
         self.respawn(slot);
     }
 

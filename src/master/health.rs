@@ -8,7 +8,7 @@ use super::state::{WorkerEvent, WorkerState};
 use super::{Master, Phase};
 use crate::net::Steering;
 use crate::scoreboard::SlotId;
-use crate::sys::clock::{self, millis};
+use crate::sys::clock::millis;
 use crate::sys::proc;
 
 /// How often heartbeats are looked at, in milliseconds; workers stamp them as often.
@@ -222,10 +222,5 @@ impl Master<'_> {
             .iter()
             .any(|slot| slot.processes().next().is_some());
         anyone.then_some(self.scanned + SCAN_MS)
-    }
-
-    /// Starts a fresh scanning period, after a pause without workers.
-    pub(super) fn reset_scan(&mut self) {
-        self.scanned = clock::now_ms();
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
 use super::seed::Plan;
 use crate::config::{Config, ListenAddress, Loaded};
 use crate::log;
@@ -54,26 +56,30 @@ impl Plan {
     }
 }
 
-/// Warns of what is allowed but will surprise.
-pub(super) fn warn(config: &Config) {
+/// Warns of workers that could do anything to the machine.
+pub(super) fn warn_of_root(config: &Config) {
     if user::is_root() && config.user.is_none() {
         tracing::warn!("workers run as root: set `user` to an account without rights");
     }
+}
+
+/// Warns when the limit of open files cannot carry the configured connections.
+pub(super) fn warn_of_limit(config: &Config) {
     let needed = u64::from(config.max_connections) + 256; // files, links, queues
-    match nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE) {
-        Ok((soft, _)) if soft < needed => tracing::warn!(
+    if let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && limit < needed
+    {
+        tracing::warn!(
             needed,
-            limit = soft,
+            limit,
             "the limit of open files is too low for max_connections: raise it with `ulimit -n` \
              or LimitNOFILE="
-        ),
-        _ => {}
+        );
     }
 }
 
 /// Raises the limit of open files as far as it goes.
 pub(super) fn raise_file_limit() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard
         && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::jobs::Job;
-use super::link::Drain;
+use super::link::GENTLY;
 use super::state::WorkerState;
 use super::{Master, Phase};
 use crate::control::{ClientId, ScaleTo};
@@ -124,14 +124,7 @@ impl Master<'_> {
             return;
         }
         let until = self.kill_deadline(slot);
-        self.dismiss(
-            slot,
-            until,
-            Drain {
-                is_last: false,
-                closes_idle: false,
-            },
-        );
+        self.dismiss(slot, until, GENTLY);
         let mut scaling = Scaling::new(client, self.standing().len());
         scaling.leaving.push(slot);
         scaling.keeps_slots = true;

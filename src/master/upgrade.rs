@@ -21,6 +21,7 @@ use super::{Desk, Master, Phase, Setup, Workload};
 use crate::config::{self, Flags, Loaded, Sources};
 use crate::control::{ClientId, ControlSocket};
 use crate::exit::Exit;
+use crate::log::chain;
 use crate::scoreboard::Scoreboard;
 use crate::sys::wait::Ending;
 use crate::sys::{clock, env, exec, fd, fork, signal};
@@ -396,14 +397,21 @@ pub(crate) fn check(sources: &Sources) -> Exit {
         eprintln!("cannot take over from the running server: {reason}");
         return Exit::Failed;
     }
-    match config::load(sources) {
+    let loaded = match config::load(sources) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return Exit::Config;
+        }
+    };
+    match Plan::new(loaded, 0) {
         Ok(_) => {
             println!("{APPROVAL}{}", env!("CARGO_PKG_VERSION"));
             Exit::Done
         }
-        Err(problems) => {
-            eprintln!("{problems}");
-            Exit::Config
+        Err(error) => {
+            eprintln!("{}", chain(&error));
+            Exit::Failed
         }
     }
 }
