@@ -6,6 +6,7 @@ use nix::unistd::Pid;
 use super::crashes::{Crashes, Rules};
 use super::link::{Drain, GENTLY, Order, Report};
 use super::slot::{Retirement, Role, Seat};
+use super::stacks::Reason;
 use super::state::{Effect, WorkerEvent, WorkerState, step};
 use super::{Master, Phase};
 use crate::scoreboard::SlotId;
@@ -67,7 +68,7 @@ impl Master<'_> {
                 }
                 self.stop_serving(slot, row);
             }
-            Effect::DumpStack => self.ask_for_stack(slot, pid, row, image),
+            Effect::DumpStack => self.ask_for_stack(slot, pid, row, image, Reason::Hung),
             Effect::Terminate => signal::send(pid, Signal::SIGTERM),
             Effect::Kill => {
                 tracing::error!(%slot, %pid, "worker killed: it was overdue");
