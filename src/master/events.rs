@@ -104,6 +104,9 @@ impl Master<'_> {
                 }
                 self.feed(slot, Role::Incumbent, WorkerEvent::Forked);
             }
+            Err(error) if self.phase == Phase::Starting => {
+                self.fail_start(slot, &format!("cannot fork worker {slot}: {error}"));
+            }
             Err(error) => {
                 tracing::error!(%slot, %error, "cannot fork a worker, trying again");
                 let until = clock::now_ms() + super::crashes::CAP_MS / 10;
