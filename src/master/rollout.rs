@@ -121,6 +121,7 @@ impl Master<'_> {
                 return;
             }
         };
+        self.end_pause();
         let callers = client.into_iter().collect();
         let mut rollout = self.rollout(Kind::Restart, Rc::clone(&self.plan), callers);
         rollout.pending = slots;
@@ -136,16 +137,16 @@ impl Master<'_> {
             Ok(opened) => rollout.opened = opened,
             Err(error) => {
                 let text = format!("{word} refused, nothing has changed: {error}");
+                if rollout.kind == Kind::Upgrade {
+                    self.return_to_previous_image(&text, &rollout.callers);
+                }
                 self.answer_all(rollout.callers, Exit::Failed, &text, None);
                 return;
             }
         }
         rollout.pending = self.standing();
         rollout.pending.truncate(usize::from(rollout.count));
-        if self.phase == Phase::Paused {
-            self.phase = Phase::Running; // workers are wanted again
-            self.reset_scan();
-        }
+        self.end_pause();
         while self.standing().len() < usize::from(rollout.count) {
             match self.add_slot(plan) {
                 Ok(slot) => {
@@ -159,6 +160,14 @@ impl Master<'_> {
             }
         }
         self.job = Some(Job::Rollout(rollout));
+    }
+
+    /// After `WINCH`: workers are wanted again.
+    fn end_pause(&mut self) {
+        if self.phase == Phase::Paused {
+            self.phase = Phase::Running;
+            self.reset_scan();
+        }
     }
 
     fn rollout(&self, kind: Kind, plan: Rc<Plan>, callers: Vec<ClientId>) -> Rollout {

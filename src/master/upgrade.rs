@@ -396,14 +396,18 @@ pub(crate) fn check(sources: &Sources) -> Exit {
         eprintln!("cannot take over from the running server: {reason}");
         return Exit::Failed;
     }
-    match config::load(sources) {
-        Ok(_) => {
-            println!("{APPROVAL}{}", env!("CARGO_PKG_VERSION"));
-            Exit::Done
-        }
+    let loaded = match config::load(sources) {
+        Ok(loaded) => loaded,
         Err(problems) => {
             eprintln!("{problems}");
-            Exit::Config
+            return Exit::Config;
         }
+    };
+    // After the exec there is no way back from a log that cannot be opened.
+    if let Err(error) = Plan::new(loaded, 0) {
+        eprintln!("{error}");
+        return Exit::Failed;
     }
+    println!("{APPROVAL}{}", env!("CARGO_PKG_VERSION"));
+    Exit::Done
 }
