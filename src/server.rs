@@ -79,7 +79,8 @@ fn refuse(notify: Option<OwnedFd>, reason: String, exit: Exit) -> Exit {
 /// Goes on where the previous image of this process stopped.
 fn resume(invocation: Invocation, number: &str, workload: &dyn Workload) -> Exit {
     let Invocation { sources, args, .. } = invocation;
-    log::start("info");
+    let level = config::load(&sources).map(|loaded| loaded.config.log.level);
+    log::start(level.as_deref().unwrap_or("info"));
     let resumed = Handover::read(number)
         .map_err(StartError::Handover)
         .and_then(|handover| {

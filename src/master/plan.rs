@@ -14,8 +14,8 @@ use crate::sys::user;
 #[non_exhaustive]
 pub(crate) enum PlanError {
     /// A log file cannot be opened.
-    #[error("cannot open the access log: {0}")]
-    Log(#[source] io::Error),
+    #[error("access log: {0}")]
+    Log(io::Error), // shown, and so not a source too
     /// The user or the group does not exist.
     #[error("cannot run workers as configured: {0}")]
     Identity(String),

@@ -133,6 +133,9 @@ impl Master<'_> {
         let mut rollout = self.rollout(kind, Rc::clone(plan), callers);
         if let Err(error) = self.listeners.open(&plan.addresses()) {
             let text = format!("{word} refused, nothing has changed: {error}");
+            if rollout.kind == Kind::Upgrade {
+                self.return_to_previous_image(&text, &rollout.callers);
+            }
             self.answer_all(rollout.callers, Exit::Failed, &text, None);
             return;
         }

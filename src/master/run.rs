@@ -86,7 +86,10 @@ impl Master<'_> {
     fn take_signals(&mut self) {
         while let Some(received) = signal::next(&self.desk().signals) {
             tracing::debug!(signal = %received.signal, "signal received");
-            self.on_signal(received.signal);
+            // A terminal sends WINCH whenever its window is resized: nobody means the workers.
+            if received.signal != Signal::SIGWINCH || !received.from_terminal {
+                self.on_signal(received.signal);
+            }
         }
     }
 

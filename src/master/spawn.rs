@@ -39,13 +39,18 @@ impl Master<'_> {
         self.scoreboard.row(row).open_for(slot, plan.generation);
         let born = clock::now_ms();
         let master = getpid();
-        let pid = fork::fork(|| self.child(slot, row, theirs, plan, master).code())?;
+        let mut ours = Some(ours);
+        let pid = fork::fork(|| {
+            ours = None; // a worker that held it would never see the master's end
+            self.child(slot, row, theirs, plan, master).code()
+        })?;
+        let link = ours.ok_or_else(|| io::Error::other("the link is gone"))?;
         self.scoreboard.row(row).set_pid(pid.as_raw());
         tracing::info!(%slot, %pid, generation = plan.generation, "worker forked");
         Ok(Process {
             pid,
             row,
-            link: ours,
+            link,
             generation: plan.generation,
             image: self.image,
             born,

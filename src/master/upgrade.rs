@@ -404,14 +404,11 @@ pub(crate) fn check(sources: &Sources) -> Exit {
             return Exit::Config;
         }
     };
-    match Plan::new(loaded, 0) {
-        Ok(_) => {
-            println!("{APPROVAL}{}", env!("CARGO_PKG_VERSION"));
-            Exit::Done
-        }
-        Err(error) => {
-            eprintln!("{}", chain(&error));
-            Exit::Failed
-        }
+    // After the exec there is no way back from a log that cannot be opened.
+    if let Err(error) = Plan::new(loaded, 0) {
+        eprintln!("{}", chain(&error));
+        return Exit::Failed;
     }
+    println!("{APPROVAL}{}", env!("CARGO_PKG_VERSION"));
+    Exit::Done
 }

@@ -40,6 +40,18 @@ fn the_log_says_how_a_worker_ended() {
 }
 
 #[test]
+fn workers_leave_by_themselves_when_the_master_was_killed() {
+    let mut server = Appserver::fixture().start();
+    let mut idle = server.connect();
+    idle.send(get("/who"));
+    assert_eq!(idle.response().status, 200);
+    server.signal(SIGKILL);
+    // The end waits until no worker is left: one that never noticed would keep the address.
+    assert_eq!(server.wait_end(), -(SIGKILL as i32));
+    assert!(idle.is_over());
+}
+
+#[test]
 fn a_panic_in_a_handler_ends_neither_worker_nor_siblings() {
     let server = Appserver::fixture()
         .allow(&["panicked at", "ERROR"])
