@@ -123,11 +123,14 @@ struct ProcessState {
 impl Handover {
     /// Writes the description into a new memfd, which is closed on `execve` unless told otherwise.
     pub(super) fn write(&self) -> io::Result<OwnedFd> {
-        let file = memfd_create("appserver-handover", MFdFlags::MFD_CLOEXEC)?;
-        let mut file = File::from(file);
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.rewind()?;
-        Ok(file.into())
+        write_memfd(&serde_json::to_vec(self)?)
+    }
+
+    /// The same state for the image before this one, which is to report `reason`.
+    pub(super) fn returning(&self, reason: String) -> io::Result<OwnedFd> {
+        let mut state = serde_json::to_value(self)?;
+        state["returned"] = reason.into();
+        write_memfd(&serde_json::to_vec(&state)?)
     }
 
     /// Reads the description that the previous image left in the descriptor with this number.
@@ -206,6 +209,14 @@ impl Handover {
     pub(super) fn take_slots(&self, plan: &Rc<Plan>) -> io::Result<Vec<Slot>> {
         self.slots.iter().map(|slot| slot.take(plan)).collect()
     }
+}
+
+fn write_memfd(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let file = memfd_create("appserver-handover", MFdFlags::MFD_CLOEXEC)?;
+    let mut file = File::from(file);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file.into())
 }
 
 #[derive(Deserialize)]

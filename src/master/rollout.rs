@@ -117,13 +117,14 @@ impl Master<'_> {
             Some(slot) if self.standing().contains(&slot) => [slot].into(),
             Some(slot) => {
                 let text = format!("there is no slot {slot}: `list` shows those there are");
-                self.answer_all(client, Exit::Failed, &text, None);
+                self.decline(client, &text);
                 return;
             }
         };
         let callers = client.into_iter().collect();
         let mut rollout = self.rollout(Kind::Restart, Rc::clone(&self.plan), callers);
         rollout.pending = slots;
+        self.resume_from_pause();
         self.job = Some(Job::Rollout(rollout));
     }
 
@@ -142,10 +143,7 @@ impl Master<'_> {
         }
         rollout.pending = self.standing();
         rollout.pending.truncate(usize::from(rollout.count));
-        if self.phase == Phase::Paused {
-            self.phase = Phase::Running; // workers are wanted again
-            self.reset_scan();
-        }
+        self.resume_from_pause();
         while self.standing().len() < usize::from(rollout.count) {
             match self.add_slot(plan) {
                 Ok(slot) => {
@@ -159,6 +157,13 @@ impl Master<'_> {
             }
         }
         self.job = Some(Job::Rollout(rollout));
+    }
+
+    fn resume_from_pause(&mut self) {
+        if self.phase == Phase::Paused {
+            self.phase = Phase::Running; // workers are wanted again
+            self.reset_scan();
+        }
     }
 
     fn rollout(&self, kind: Kind, plan: Rc<Plan>, callers: Vec<ClientId>) -> Rollout {
@@ -293,7 +298,8 @@ impl Master<'_> {
         }
         self.end_unlisted();
         let generation = plan.generation;
-        let seconds = std::time::Duration::from_millis(clock::now_ms() - begun).as_secs_f64();
+        let seconds =
+            std::time::Duration::from_millis(clock::now_ms().saturating_sub(begun)).as_secs_f64();
         let text = format!(
             "{} done: generation {generation}, {count} workers, {seconds:.2} s",
             kind.word()
@@ -306,17 +312,19 @@ impl Master<'_> {
     /// Ends the listeners that the configuration no longer names. What waits in their queues is
     /// still taken.
     fn end_unlisted(&mut self) {
-        let wanted = self.plan.addresses();
-        let is_unlisted = |asked| !wanted.iter().any(|(address, _)| address == asked);
-        let ended: Vec<ListenerId> = self
-            .listeners
-            .listeners
-            .iter()
-            .filter(|listener| is_unlisted(&listener.asked))
-            .map(|listener| listener.id)
-            .collect();
+        let ended = self.unlisted();
         self.sweep(None, &ended);
         self.end_listeners(&ended);
+    }
+
+    fn unlisted(&self) -> Vec<ListenerId> {
+        let wanted = self.plan.addresses();
+        let is_unlisted = |asked| !wanted.iter().any(|(address, _)| address == asked);
+        let listeners = self.listeners.listeners.iter();
+        listeners
+            .filter(|listener| is_unlisted(&listener.asked))
+            .map(|listener| listener.id)
+            .collect()
     }
 
     fn end_listeners(&mut self, ended: &[ListenerId]) {
@@ -382,7 +390,15 @@ impl Master<'_> {
                 .and_then(born)
                 .is_some_and(|it| it != self.plan.generation)
         };
-        rollout.pending = self.standing().into_iter().filter(given_up).collect();
+        let standing = self.standing();
+        let kept = standing.iter().take(usize::from(rollout.count));
+        rollout.pending = kept.copied().filter(given_up).collect();
+        rollout.added = standing
+            .iter()
+            .copied()
+            .skip(usize::from(rollout.count))
+            .collect();
+        rollout.opened = self.unlisted();
         self.job = Some(Job::Rollout(rollout));
     }
 

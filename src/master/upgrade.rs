@@ -21,6 +21,7 @@ use super::{Desk, Master, Phase, Setup, Workload};
 use crate::config::{self, Flags, Loaded, Sources};
 use crate::control::{ClientId, ControlSocket};
 use crate::exit::Exit;
+use crate::log;
 use crate::scoreboard::Scoreboard;
 use crate::sys::wait::Ending;
 use crate::sys::{clock, env, exec, fd, fork, signal};
@@ -254,19 +255,37 @@ impl Master<'_> {
 }
 
 impl<'w> Master<'w> {
-    /// Goes on where the previous image of this process stopped.
+    /// Goes on where the previous image of this process stopped. When this image cannot, although
+    /// it said so when it was tried, the previous one is returned to.
     ///
     /// # Errors
-    /// When its state cannot be taken over.
+    /// When the previous state cannot be taken over, nor returned to.
     pub(crate) fn resume(
+        setup: Setup,
+        handover: &Handover,
+        workload: &'w dyn Workload,
+    ) -> Result<Self, StartError> {
+        // Whatever can go wrong is done before any descriptor is taken over: until then the
+        // state is still whole.
+        let plan = load(&setup.sources, handover).and_then(|loaded| {
+            log::start(&loaded.config.log.level);
+            Plan::new(loaded, handover.generation).map_err(|error| log::chain(&error))
+        });
+        match plan {
+            Ok(plan) => Self::take_over(setup, handover, workload, Rc::new(plan)),
+            Err(reason) => Err(StartError::Handover(go_back(&setup, handover, reason))),
+        }
+    }
+
+    fn take_over(
         mut setup: Setup,
         handover: &Handover,
         workload: &'w dyn Workload,
+        plan: Rc<Plan>,
     ) -> Result<Self, StartError> {
         raise_file_limit();
         signal::ignore_pipe()?;
         env::remove(HANDOVER_VARIABLE)?;
-        let loaded = load(&setup.sources, handover).map_err(StartError::Handover)?;
         setup.binary.clone_from(&handover.binary);
         setup.stdio.clone_from(&handover.stdio);
         let control_socket = fd::adopt(handover.control_fd)?;
@@ -279,7 +298,6 @@ impl<'w> Master<'w> {
             handover.scoreboard_fd,
         )?)?));
         let listeners = handover.take_listeners()?;
-        let plan = Rc::new(Plan::new(loaded, handover.generation)?);
         let mut master = Self::assemble(
             setup,
             workload,
@@ -364,6 +382,26 @@ fn load(sources: &Sources, handover: &Handover) -> Result<Loaded, String> {
     let mut loaded = config::load(&sources).map_err(|problems| problems.to_string())?;
     loaded.config.file.clone_from(&previous.config_file);
     Ok(loaded)
+}
+
+/// Becomes the previous image again, which then reports `reason`. Returns only when that is not
+/// possible, with everything that is known.
+fn go_back(setup: &Setup, handover: &Handover, reason: String) -> String {
+    let (Some(previous), None) = (&handover.previous, &handover.returned) else {
+        return reason;
+    };
+    let program = PathBuf::from(format!("/proc/self/fd/{}", previous.program_fd));
+    let text = format!("upgrade failed, everything is as it was: {reason}");
+    let attempt = || -> io::Result<std::convert::Infallible> {
+        let state = handover.returning(text)?;
+        fd::set_cloexec(&state, false)?;
+        let number = state.as_raw_fd();
+        exec::replace(&program, setup.args.clone(), environment(number))
+    };
+    match attempt() {
+        Ok(never) => match never {},
+        Err(error) => format!("{reason}; and the former binary cannot be returned to: {error}"),
+    }
 }
 
 fn tempfile_of(text: &str) -> io::Result<OwnedFd> {
