@@ -133,7 +133,7 @@ impl Master<'_> {
         };
         let row = self.scoreboard.snapshot(process.row);
         let (connections, inflight) = (row.connections, row.inflight);
-        let uptime_ms = clock::now_ms() - process.born;
+        let uptime_ms = clock::now_ms().saturating_sub(process.born);
         let generation = process.generation;
         if self.is_expected(slot, role) && ending == Ending::Code(0) {
             tracing::info!(%slot, %pid, generation, uptime_ms, "worker left");
@@ -185,7 +185,7 @@ impl Master<'_> {
         match report {
             Report::Ready => {
                 if let Some(process) = self.process_of(slot, role) {
-                    let boot_ms = clock::now_ms() - process.born;
+                    let boot_ms = clock::now_ms().saturating_sub(process.born);
                     let (pid, generation) = (process.pid, process.generation);
                     tracing::info!(%slot, %pid, generation, boot_ms, "worker ready");
                 }

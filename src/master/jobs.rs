@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::rollout::Rollout;
 use super::scale::Scaling;
 use super::slot::Role;
-use super::state::WorkerState;
+use super::state::{Afterwards, WorkerState};
 use super::upgrade::Check;
 use super::{Master, Phase};
 use crate::control::{Answer, ClientId, ScaleTo};
@@ -158,7 +158,13 @@ impl Master<'_> {
             (Some(WorkerState::Booting { .. }), None) => {
                 format!("worker {slot} died before it was ready: {ending}")
             }
-            (Some(WorkerState::Killed { .. }), None) => {
+            (
+                Some(WorkerState::Killed {
+                    then: Afterwards::Crash,
+                    ..
+                }),
+                None,
+            ) => {
                 let timeout = place.plan.config.workers.listen_timeout;
                 format!("worker {slot} was not ready within listen_timeout ({timeout:?})")
             }
@@ -170,7 +176,7 @@ impl Master<'_> {
         }
         match &mut self.job {
             Some(Job::Rollout(rollout)) if role == Role::Successor => rollout.note(reason),
-            Some(Job::Scaling(scaling)) => scaling.note(slot, reason),
+            Some(Job::Scaling(scaling)) if role == Role::Incumbent => scaling.note(slot, reason),
             _ => {}
         }
     }
@@ -189,6 +195,15 @@ impl Master<'_> {
     pub(super) fn on_other_exit(&mut self, pid: nix::unistd::Pid, ending: Ending) {
         if let Some(Job::Check(check)) = &mut self.job {
             check.note_exit(pid, ending);
+        }
+    }
+
+    /// Answers who asked for what cannot be done. Nothing is wrong with the server.
+    pub(super) fn decline(&mut self, client: Option<ClientId>, message: &str) {
+        tracing::warn!("{message}");
+        let answer = Answer::new(Exit::Failed, message);
+        if let Some(client) = client {
+            self.desk().control.answer(client, &answer);
         }
     }
 
