@@ -79,8 +79,6 @@ fn refuse(notify: Option<OwnedFd>, reason: String, exit: Exit) -> Exit {
 /// Goes on where the previous image of this process stopped.
 fn resume(invocation: Invocation, number: &str, workload: &dyn Workload) -> Exit {
     let Invocation { sources, args, .. } = invocation;
-    let level = config::load(&sources).map(|loaded| loaded.config.log.level);
-    log::start(level.as_deref().unwrap_or("info"));
     let resumed = Handover::read(number)
         .map_err(StartError::Handover)
         .and_then(|handover| {
@@ -96,6 +94,7 @@ fn resume(invocation: Invocation, number: &str, workload: &dyn Workload) -> Exit
     match resumed {
         Ok(master) => master.run(),
         Err(error) => {
+            log::start("info"); // unless it got as far as the configuration
             tracing::error!("{}", chain(&error));
             Exit::Failed
         }

@@ -187,7 +187,7 @@ impl Master<'_> {
         }
         match &mut self.job {
             Some(Job::Rollout(rollout)) if role == Role::Successor => rollout.note(reason),
-            Some(Job::Scaling(scaling)) => scaling.note(slot, reason),
+            Some(Job::Scaling(scaling)) if role == Role::Incumbent => scaling.note(slot, reason),
             _ => {}
         }
     }
@@ -206,6 +206,15 @@ impl Master<'_> {
     pub(super) fn on_other_exit(&mut self, pid: nix::unistd::Pid, ending: Ending) {
         if let Some(Job::Check(check)) = &mut self.job {
             check.note_exit(pid, ending);
+        }
+    }
+
+    /// Answers who asked for what cannot be done. Nothing is wrong with the server.
+    pub(super) fn decline(&mut self, client: Option<ClientId>, message: &str) {
+        tracing::warn!("{message}");
+        let answer = Answer::new(Exit::Failed, message);
+        if let Some(client) = client {
+            self.desk().control.answer(client, &answer);
         }
     }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use nix::sys::signal::Signal;
 
-use super::plan::{PlanError, raise_file_limit, warn};
+use super::plan::{PlanError, raise_file_limit, warn_of_limit, warn_of_root};
 use super::seed::Plan;
 use super::slot::Slot;
 use super::state::WorkerState;
@@ -119,7 +119,8 @@ impl<'w> Master<'w> {
             return Err(error);
         }
         master.title();
-        warn(&master.plan.config);
+        warn_of_root(&master.plan.config);
+        warn_of_limit(&master.plan.config);
         Ok(master)
     }
 
