@@ -41,9 +41,16 @@ impl Master<'_> {
             Command::Scale { to } => self.request(client, Wanted::Scale(to)),
             Command::Stop {
                 instance: Some(slot),
-                ..
+                timeout_ms,
+                force,
             } => {
-                self.request(client, Wanted::StopInstance(SlotId(slot)));
+                let slot = SlotId(slot);
+                let what = Wanted::StopInstance {
+                    slot,
+                    timeout_ms,
+                    force,
+                };
+                self.request(client, what);
             }
             Command::Stop {
                 instance: None,

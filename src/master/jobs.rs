@@ -46,7 +46,14 @@ pub(super) enum Wanted {
     /// Have so many workers.
     Scale(ScaleTo),
     /// Stop one worker and leave its place empty.
-    StopInstance(SlotId),
+    StopInstance {
+        /// Whose.
+        slot: SlotId,
+        /// How long that may take, in milliseconds, if not `kill_timeout`.
+        timeout_ms: Option<u64>,
+        /// Whether its connections are cut.
+        force: bool,
+    },
     /// Replace the master's own image.
     Upgrade {
         /// By this file; by the one it was started from, if none.
@@ -121,7 +128,11 @@ impl Master<'_> {
             }
             Wanted::Restart(slot) => self.begin_restart(client, slot),
             Wanted::Scale(to) => self.begin_scaling(client, to),
-            Wanted::StopInstance(slot) => self.begin_stop_instance(client, slot),
+            Wanted::StopInstance {
+                slot,
+                timeout_ms,
+                force,
+            } => self.begin_stop_instance(client, slot, timeout_ms, force),
             Wanted::Upgrade { binary, only_check } => {
                 self.begin_check(client, binary, only_check);
             }

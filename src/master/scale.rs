@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use nix::sys::signal::Signal;
+
 use super::crashes::Crashes;
 use super::jobs::Job;
 use super::link::GENTLY;
@@ -10,6 +12,7 @@ use super::{Master, Phase};
 use crate::control::{ClientId, ScaleTo};
 use crate::exit::Exit;
 use crate::scoreboard::{MAX_SLOTS, SlotId};
+use crate::sys::{clock, signal};
 
 /// A change of the number of workers, under way.
 #[derive(Debug)]
@@ -126,7 +129,13 @@ impl Master<'_> {
     }
 
     /// Stops one worker; its place stays, empty, until a reload or restart fills it.
-    pub(super) fn begin_stop_instance(&mut self, client: Option<ClientId>, slot: SlotId) {
+    pub(super) fn begin_stop_instance(
+        &mut self,
+        client: Option<ClientId>,
+        slot: SlotId,
+        timeout_ms: Option<u64>,
+        force: bool,
+    ) {
         let serving = |id: &SlotId| {
             self.slot(*id)
                 .is_some_and(|slot| slot.incumbent.process.is_some())
@@ -143,12 +152,24 @@ impl Master<'_> {
             self.decline(client, text);
             return;
         }
-        let until = self.kill_deadline(slot);
+        let until = match timeout_ms {
+            Some(limit) => Some(clock::now_ms().saturating_add(limit)),
+            None => self.kill_deadline(slot),
+        };
         self.dismiss(slot, until, GENTLY);
+        if force {
+            self.kill_processes(slot);
+        }
         let mut scaling = Scaling::new(client, self.standing().len());
         scaling.leaving.push(slot);
         scaling.keeps_slots = true;
         self.job = Some(Job::Scaling(scaling));
+    }
+
+    fn kill_processes(&self, slot: SlotId) {
+        for process in self.slot(slot).iter().flat_map(|slot| slot.processes()) {
+            signal::send(process.pid, Signal::SIGKILL);
+        }
     }
 
     /// Looks whether the new workers serve and the retired ones have left.
