@@ -78,7 +78,6 @@ fn refuse(notify: Option<OwnedFd>, reason: String, exit: Exit) -> Exit {
 /// Goes on where the previous image of this process stopped.
 fn resume(invocation: Invocation, number: &str, workload: &dyn Workload) -> Exit {
     let Invocation { sources, args, .. } = invocation;
-    log::start("info");
     let resumed = Handover::read(number)
         .map_err(StartError::Handover)
         .and_then(|handover| {
@@ -94,6 +93,7 @@ fn resume(invocation: Invocation, number: &str, workload: &dyn Workload) -> Exit
     match resumed {
         Ok(master) => master.run(),
         Err(error) => {
+            log::start("info"); // unless it got as far as the configuration
             tracing::error!("{}", chain(&error));
             Exit::Failed
         }

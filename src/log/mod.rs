@@ -18,7 +18,6 @@ pub(crate) fn start(level: &str) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| stderr::ErrorLog)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false)
         .finish();
     let _ = tracing::subscriber::set_global_default(subscriber); // set before: an upgrade, a test

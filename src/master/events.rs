@@ -4,8 +4,9 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::crashes::{Crashes, Rules};
-use super::link::{Drain, Order, Report};
+use super::link::{Drain, GENTLY, Order, Report};
 use super::slot::{Retirement, Role, Seat};
+use super::stacks::Reason;
 use super::state::{Effect, WorkerEvent, WorkerState, step};
 use super::{Master, Phase};
 use crate::scoreboard::SlotId;
@@ -15,10 +16,7 @@ use crate::sys::{clock, signal};
 impl Master<'_> {
     /// Feeds an event to a seat and carries out what follows.
     pub(super) fn feed(&mut self, slot: SlotId, role: Role, event: WorkerEvent) {
-        let usual = Drain {
-            is_last: false,
-            closes_idle: false,
-        };
+        let usual = GENTLY;
         self.feed_with(slot, role, event, usual);
     }
 
@@ -70,7 +68,7 @@ impl Master<'_> {
                 }
                 self.stop_serving(slot, row);
             }
-            Effect::DumpStack => self.ask_for_stack(slot, pid, row, image),
+            Effect::DumpStack => self.ask_for_stack(slot, pid, row, image, Reason::Hung),
             Effect::Terminate => signal::send(pid, Signal::SIGTERM),
             Effect::Kill => {
                 tracing::error!(%slot, %pid, "worker killed: it was overdue");
@@ -106,6 +104,9 @@ impl Master<'_> {
                 }
                 self.feed(slot, Role::Incumbent, WorkerEvent::Forked);
             }
+            Err(error) if self.phase == Phase::Starting => {
+                self.fail_start(slot, &format!("cannot fork worker {slot}: {error}"));
+            }
             Err(error) => {
                 tracing::error!(%slot, %error, "cannot fork a worker, trying again");
                 let until = clock::now_ms() + super::crashes::CAP_MS / 10;
@@ -132,7 +133,7 @@ impl Master<'_> {
         };
         let row = self.scoreboard.snapshot(process.row);
         let (connections, inflight) = (row.connections, row.inflight);
-        let uptime_ms = clock::now_ms() - process.born;
+        let uptime_ms = clock::now_ms().saturating_sub(process.born);
         let generation = process.generation;
         if self.is_expected(slot, role) && ending == Ending::Code(0) {
             tracing::info!(%slot, %pid, generation, uptime_ms, "worker left");
@@ -184,7 +185,7 @@ impl Master<'_> {
         match report {
             Report::Ready => {
                 if let Some(process) = self.process_of(slot, role) {
-                    let boot_ms = clock::now_ms() - process.born;
+                    let boot_ms = clock::now_ms().saturating_sub(process.born);
                     let (pid, generation) = (process.pid, process.generation);
                     tracing::info!(%slot, %pid, generation, boot_ms, "worker ready");
                 }
@@ -208,14 +209,7 @@ impl Master<'_> {
             return;
         }
         let until = self.kill_deadline(slot);
-        self.dismiss(
-            slot,
-            until,
-            Drain {
-                is_last: false,
-                closes_idle: false,
-            },
-        );
+        self.dismiss(slot, until, GENTLY);
         self.respawn(slot);
     }
 

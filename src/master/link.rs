@@ -39,6 +39,12 @@ pub(crate) struct Drain {
     pub(crate) closes_idle: bool,
 }
 
+/// The usual way: somebody else has the queues, and idle clients are given time.
+pub(crate) const GENTLY: Drain = Drain {
+    is_last: false,
+    closes_idle: false,
+};
+
 /// Which socket of a slot a message carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Socket {

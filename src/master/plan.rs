@@ -2,6 +2,8 @@
 
 use std::io;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
 use super::seed::Plan;
 use crate::config::{Config, ListenAddress, Loaded};
 use crate::log;
@@ -12,8 +14,8 @@ use crate::sys::user;
 #[non_exhaustive]
 pub(crate) enum PlanError {
     /// A log file cannot be opened.
-    #[error("no access log: {0}; make its folder, or set access_log.path")]
-    Log(io::Error), // shown above, so not a source that would be shown again
+    #[error("access log: {0}; make its folder, or set access_log.path")]
+    Log(io::Error), // shown, and so not a source too
     /// The user or the group does not exist.
     #[error("cannot run workers as configured: {0}")]
     Identity(String),
@@ -23,7 +25,9 @@ impl Plan {
     /// Opens what workers share and looks up who they become.
     pub(super) fn new(loaded: Loaded, generation: u64) -> Result<Self, PlanError> {
         let Loaded { config, app_env } = loaded;
-        let access_log = log::open(&config.access_log.path).map_err(PlanError::Log)?;
+        let access_log = log::open(&config.access_log.path)
+            .map_err(PlanError::Log)?
+            .into();
         let identity = match &config.user {
             Some(name) if user::is_root() => {
                 Some(user::find(name, config.group.as_deref()).map_err(PlanError::Identity)?)
@@ -37,6 +41,13 @@ impl Plan {
             access_log,
             identity,
         })
+    }
+
+    /// Opens the log files anew, for those workers that are forked from now on.
+    pub(super) fn reopen(&self) -> io::Result<()> {
+        let file = log::open(&self.config.access_log.path)?;
+        self.access_log.replace(file);
+        Ok(())
     }
 
     /// The addresses to listen at, with their backlogs.
@@ -54,30 +65,30 @@ impl Plan {
     }
 }
 
-/// Warns of workers that run as root.
+/// Warns of workers that could do anything to the machine.
 pub(super) fn warn_of_root(config: &Config) {
     if user::is_root() && config.user.is_none() {
         tracing::warn!("workers run as root: set `user` to an account without rights");
     }
 }
 
-/// Warns of a limit of open files that cannot carry `max_connections`.
-pub(super) fn warn_of_files(config: &Config) {
+/// Warns when the limit of open files cannot carry the configured connections.
+pub(super) fn warn_of_limit(config: &Config) {
     let needed = u64::from(config.max_connections) + 256; // files, links, queues
-    match nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE) {
-        Ok((soft, _)) if soft < needed => tracing::warn!(
+    if let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && limit < needed
+    {
+        tracing::warn!(
             needed,
-            limit = soft,
+            limit,
             "the limit of open files is too low for max_connections: raise it with `ulimit -n` \
              or LimitNOFILE="
-        ),
-        _ => {}
+        );
     }
 }
 
 /// Raises the limit of open files as far as it goes.
 pub(super) fn raise_file_limit() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard
         && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)

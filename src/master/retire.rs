@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use super::Master;
-use super::link::{Drain, Order, Socket};
+use super::link::{GENTLY, Order, Socket};
 use super::seed::Plan;
 use super::slot::{Retirement, Seat, Slot};
 use crate::net::{HandOff, ListenerId, ListenerSockets, NetError};
@@ -74,10 +74,7 @@ impl Master<'_> {
         }
         for process in self.slots.iter().flat_map(Slot::processes) {
             for (order, fds) in &messages {
-                if let Err(error) = process.link.send(order, fds) {
-                    let pid = process.pid;
-                    tracing::warn!(%pid, %error, "cannot tell a worker of a new slot");
-                }
+                process.tell(order, fds);
             }
         }
     }
@@ -103,14 +100,7 @@ impl Master<'_> {
             .collect();
         for slot in due {
             let until = self.kill_deadline(slot);
-            self.dismiss(
-                slot,
-                until,
-                Drain {
-                    is_last: false,
-                    closes_idle: false,
-                },
-            );
+            self.dismiss(slot, until, GENTLY);
             let listeners: Vec<ListenerId> = self
                 .listeners
                 .listeners
@@ -130,10 +120,7 @@ impl Master<'_> {
     /// Sends an order to all workers.
     pub(super) fn tell_all(&self, order: &Order) {
         for process in self.slots.iter().flat_map(Slot::processes) {
-            if let Err(error) = process.link.send(order, &[]) {
-                let pid = process.pid;
-                tracing::warn!(%pid, %error, "cannot send an order");
-            }
+            process.tell(order, &[]);
         }
     }
 

@@ -4,9 +4,10 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::jobs::Job;
-use super::link::Drain;
+use super::link::GENTLY;
 use super::seed::Plan;
 use super::slot::{Role, Seat};
 use super::state::{WorkerEvent, WorkerState};
@@ -35,12 +36,10 @@ pub(super) struct Rollout {
     current: Option<SlotId>,
     /// Which slots are done.
     replaced: Vec<SlotId>,
-    /// Slots that did not exist before.
-    added: Vec<SlotId>,
-    /// Listeners that did not exist before.
-    opened: Vec<ListenerId>,
     /// How many slots there shall be in the end.
-    count: u16,
+    count: usize,
+    /// How many there were, and shall be again if this fails.
+    count_before: usize,
     /// Why the last successor could not boot.
     failure: Option<String>,
     /// When it began.
@@ -109,7 +108,7 @@ impl Master<'_> {
         if self.plan.config.user != plan.config.user {
             super::plan::warn_of_root(&plan.config); // else it was said at the start
         }
-        super::plan::warn_of_files(&plan.config);
+        super::plan::warn_of_limit(&plan.config);
         self.begin_rollout(Kind::Reload, &Rc::new(plan), callers);
     }
 
@@ -120,7 +119,7 @@ impl Master<'_> {
             Some(slot) if self.standing().contains(&slot) => [slot].into(),
             Some(slot) => {
                 let text = format!("there is no slot {slot}: `list` shows those there are");
-                self.answer_all(client, Exit::Failed, &text, None);
+                self.decline(client, &text);
                 return;
             }
         };
@@ -135,32 +134,22 @@ impl Master<'_> {
     pub(super) fn begin_rollout(&mut self, kind: Kind, plan: &Rc<Plan>, callers: Vec<ClientId>) {
         let word = kind.word();
         let mut rollout = self.rollout(kind, Rc::clone(plan), callers);
-        match self.listeners.open(&plan.addresses()) {
-            Ok(opened) => rollout.opened = opened,
-            Err(error) => {
-                let text = format!("{word} refused, nothing has changed: {error}");
-                self.answer_all(rollout.callers, Exit::Failed, &text, None);
-                return;
+        if let Err(error) = self.listeners.open(&plan.addresses()) {
+            let text = format!("{word} refused, nothing has changed: {error}");
+            if rollout.kind == Kind::Upgrade {
+                self.return_to_previous_image(&text, &rollout.callers);
+            }
+            self.answer_all(rollout.callers, Exit::Failed, &text, None);
+            return;
+        }
+        while self.standing().len() < rollout.count {
+            if let Err(error) = self.add_slot(plan) {
+                rollout.note(error.to_string());
+                break;
             }
         }
         rollout.pending = self.standing();
-        rollout.pending.truncate(usize::from(rollout.count));
-        if self.phase == Phase::Paused {
-            self.phase = Phase::Running; // workers are wanted again
-            self.reset_scan();
-        }
-        while self.standing().len() < usize::from(rollout.count) {
-            match self.add_slot(plan) {
-                Ok(slot) => {
-                    rollout.added.push(slot);
-                    rollout.pending.push_back(slot);
-                }
-                Err(error) => {
-                    rollout.note(error.to_string());
-                    break;
-                }
-            }
-        }
+        rollout.pending.truncate(rollout.count);
         self.job = Some(Job::Rollout(rollout));
     }
 
@@ -174,25 +163,23 @@ impl Master<'_> {
             pending: VecDeque::new(),
             current: None,
             replaced: Vec::new(),
-            added: Vec::new(),
-            opened: Vec::new(),
             count,
+            count_before: self.standing().len(),
             failure: None,
             begun: clock::now_ms(),
         }
     }
 
     /// How many slots a plan means: what the operator scaled to stands until `instances` changes.
-    fn wanted_count(&self, plan: &Plan, keeps: bool) -> u16 {
-        let present = u16::try_from(self.standing().len()).unwrap_or(u16::MAX);
+    fn wanted_count(&self, plan: &Plan, keeps: bool) -> usize {
         let (old, new) = (
             &self.plan.config.workers.instances,
             &plan.config.workers.instances,
         );
         match self.scaled {
-            _ if keeps => present,
-            Some(scaled) if old == new => scaled,
-            _ => plan.instances(),
+            _ if keeps => self.standing().len(),
+            Some(scaled) if old == new => usize::from(scaled),
+            _ => usize::from(plan.instances()),
         }
     }
 
@@ -249,14 +236,7 @@ impl Master<'_> {
     /// The successor takes the slot; the incumbent finishes.
     fn promote(&mut self, slot: SlotId, plan: &Rc<Plan>) {
         let until = self.kill_deadline(slot);
-        self.dismiss(
-            slot,
-            until,
-            Drain {
-                is_last: false,
-                closes_idle: false,
-            },
-        );
+        self.dismiss(slot, until, GENTLY);
         let Some(place) = self.slot_mut(slot) else {
             return;
         };
@@ -274,35 +254,31 @@ impl Master<'_> {
             kind,
             callers,
             plan,
-            added,
-            opened,
+            before,
             count,
             begun,
-            before,
             ..
         } = rollout;
-        if let Kind::Undo(reason) = kind {
-            self.end_undo(&added, &opened);
-            self.plan = plan;
-            self.answer_all(callers, Exit::Failed, &reason, None);
-            return;
-        }
         if plan.config.workers.instances != before.config.workers.instances {
             self.scaled = None;
         }
         self.plan = Rc::clone(&plan);
-        for slot in self.standing().into_iter().skip(usize::from(count)) {
+        for slot in self.standing().into_iter().skip(count) {
             self.retire(slot);
         }
         self.end_unlisted();
-        let generation = plan.generation;
-        let seconds = std::time::Duration::from_millis(clock::now_ms() - begun).as_secs_f64();
-        let text = format!(
-            "{} done: generation {generation}, {count} workers, {seconds:.2} s",
-            kind.word()
-        );
-        let data = serde_json::json!({ "generation": generation, "workers": count });
+        if let Kind::Undo(reason) = kind {
+            self.answer_all(callers, Exit::Failed, &reason, None);
+            return;
+        }
+        if self.phase == Phase::Paused {
+            self.phase = Phase::Running; // workers are wanted again
+        }
         self.forget_previous_image();
+        let (word, generation) = (kind.word(), plan.generation);
+        let seconds = Duration::from_millis(clock::now_ms().saturating_sub(begun)).as_secs_f64();
+        let text = format!("{word} done: generation {generation}, {count} workers, {seconds:.2} s");
+        let data = serde_json::json!({ "generation": generation, "workers": count });
         self.answer_all(callers, Exit::Done, &text, Some(data));
     }
 
@@ -311,19 +287,13 @@ impl Master<'_> {
     fn end_unlisted(&mut self) {
         let wanted = self.plan.addresses();
         let is_unlisted = |asked| !wanted.iter().any(|(address, _)| address == asked);
-        let ended: Vec<ListenerId> = self
-            .listeners
-            .listeners
-            .iter()
+        let listeners = self.listeners.listeners.iter();
+        let ended: Vec<ListenerId> = listeners
             .filter(|listener| is_unlisted(&listener.asked))
             .map(|listener| listener.id)
             .collect();
         self.sweep(None, &ended);
-        self.end_listeners(&ended);
-    }
-
-    fn end_listeners(&mut self, ended: &[ListenerId]) {
-        self.listeners.end(ended);
+        self.listeners.end(&ended);
         self.attached.retain(|id, _| !ended.contains(id));
     }
 
@@ -348,26 +318,24 @@ impl Master<'_> {
         if rollout.kind == Kind::Upgrade {
             self.return_to_previous_image(&text, &rollout.callers);
         }
-        let added = &rollout.added;
-        let pending = rollout
-            .replaced
-            .iter()
-            .copied()
-            .filter(|slot| !added.contains(slot))
-            .collect();
-        self.job = Some(Job::Rollout(Rollout {
+        let mut former = self.standing();
+        former.truncate(rollout.count_before);
+        former.retain(|slot| rollout.replaced.contains(slot));
+        if self.phase == Phase::Paused {
+            for slot in std::mem::take(&mut former) {
+                self.dismiss(slot, self.kill_deadline(slot), GENTLY); // nobody was here before
+            }
+        }
+        self.advance_rollout(Rollout {
             kind: Kind::Undo(text),
             plan: Rc::clone(&rollout.before),
-            pending,
+            pending: former,
             current: None,
             replaced: Vec::new(),
             failure: None,
+            count: rollout.count_before,
             ..rollout
-        }));
-        let Some(Job::Rollout(undo)) = self.job.take() else {
-            return;
-        };
-        self.advance_rollout(undo);
+        });
     }
 
     /// Replaces the workers of a generation that was given up: after a return to the former image.
@@ -385,16 +353,10 @@ impl Master<'_> {
                 .and_then(born)
                 .is_some_and(|it| it != self.plan.generation)
         };
-        rollout.pending = self.standing().into_iter().filter(given_up).collect();
+        rollout.pending = self.standing();
+        rollout.pending.truncate(rollout.count);
+        rollout.pending.retain(given_up);
         self.job = Some(Job::Rollout(rollout));
-    }
-
-    fn end_undo(&mut self, added: &[SlotId], opened: &[ListenerId]) {
-        for slot in added {
-            self.retire(*slot);
-        }
-        self.sweep(None, opened);
-        self.end_listeners(opened);
     }
 
     /// The slots that are not retiring, in order.

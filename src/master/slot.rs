@@ -1,6 +1,8 @@
 //! A slot as the master sees it: who is there, who comes, who is leaving.
 
 use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::crashes::Crashes;
-use super::link::Link;
+use super::link::{Link, Order};
 use super::seed::Plan;
 use super::state::WorkerState;
 use crate::scoreboard::{RowId, SlotId};
@@ -99,6 +101,19 @@ pub(crate) struct Slot {
     pub(crate) restarts: u64,
     /// Set once it is to disappear.
     pub(crate) retirement: Option<Retirement>,
+}
+
+impl Process {
+    /// Sends an order that can do without an answer. A worker that has just left needs none.
+    pub(crate) fn tell(&self, order: &Order, fds: &[BorrowedFd<'_>]) {
+        let gone = [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset];
+        match self.link.send(order, fds) {
+            Err(error) if !gone.contains(&error.kind()) => {
+                tracing::warn!(pid = %self.pid, ?order, %error, "cannot send an order");
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Seat {

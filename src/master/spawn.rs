@@ -41,20 +41,16 @@ impl Master<'_> {
         let master = getpid();
         let mut ours = Some(ours);
         let pid = fork::fork(|| {
-            ours = None; // else a worker would keep its own link alive when the master is gone
+            ours = None; // a worker that held it would never see the master's end
             self.child(slot, row, theirs, plan, master).code()
         })?;
-        let Some(ours) = ours else {
-            return Err(io::Error::other(
-                "only the child gives its link's other end up",
-            ));
-        };
+        let link = ours.ok_or_else(|| io::Error::other("the link is gone"))?;
         self.scoreboard.row(row).set_pid(pid.as_raw());
         tracing::info!(%slot, %pid, generation = plan.generation, "worker forked");
         Ok(Process {
             pid,
             row,
-            link: ours,
+            link,
             generation: plan.generation,
             image: self.image,
             born,

@@ -23,8 +23,19 @@ pub(super) struct Dump {
     image: u32,
     /// How many stacks the row had held before.
     seen: u64,
+    /// What it is wanted for.
+    reason: Reason,
     /// When it is given up.
     pub(super) until: u64,
+}
+
+/// Why a stack is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// An operator asked (`PWR`).
+    Asked,
+    /// The worker does not turn any more.
+    Hung,
 }
 
 impl Master<'_> {
@@ -36,11 +47,18 @@ impl Master<'_> {
             .flat_map(|slot| slot.processes().map(|p| (slot.id, p.pid, p.row, p.image)))
             .collect();
         for (slot, pid, row, image) in processes {
-            self.ask_for_stack(slot, pid, row, image);
+            self.ask_for_stack(slot, pid, row, image, Reason::Asked);
         }
     }
 
-    pub(super) fn ask_for_stack(&mut self, slot: SlotId, pid: Pid, row: RowId, image: u32) {
+    pub(super) fn ask_for_stack(
+        &mut self,
+        slot: SlotId,
+        pid: Pid,
+        row: RowId,
+        image: u32,
+        reason: Reason,
+    ) {
         let seen = stack::sequence(self.scoreboard.row(row).stack_area());
         let until = clock::now_ms() + PATIENCE_MS;
         if signal::send_to_main_thread(pid, Signal::SIGPWR).is_ok() {
@@ -50,6 +68,7 @@ impl Master<'_> {
                 row,
                 image,
                 seen,
+                reason,
                 until,
             });
         }
@@ -65,7 +84,9 @@ impl Master<'_> {
                 (false, true) => {
                     let (slot, pid) = (dump.slot, dump.pid);
                     let whereabouts = proc::whereabouts(pid);
-                    tracing::error!(%slot, %pid, "worker stack unknown, it does not react: {whereabouts}");
+                    dump.log(&format!(
+                        "stack of worker {slot}, pid {pid}, unknown, it does not react: {whereabouts}"
+                    ));
                 }
                 (false, false) => self.dumps.push(dump),
             }
@@ -74,43 +95,69 @@ impl Master<'_> {
 
     fn log_stack(&mut self, dump: &Dump) {
         let addresses = stack::addresses(self.scoreboard.row(dump.row).stack_area());
-        let (slot, pid) = (dump.slot, dump.pid);
+        let who = format!("stack of worker {}, pid {}", dump.slot, dump.pid);
         if dump.image != self.image {
             let text: Vec<String> = addresses.iter().map(|a| format!("{a:#x}")).collect();
-            tracing::error!(%slot, %pid, "worker stack, of the binary before the upgrade: {}", text.join(" "));
+            dump.log(&format!(
+                "{who}, of the binary before the upgrade: {}",
+                text.join(" ")
+            ));
             return;
         }
         let named = fork::fork(|| {
             self.close_own();
-            tracing::error!(%slot, %pid, "worker stack:\n{}", name(&addresses));
+            dump.log(&format!("{who}:\n{}", name(&addresses)));
             0
         });
         if let Err(error) = named {
-            tracing::error!(%slot, %pid, %error, "cannot fork to name a stack: {addresses:x?}");
+            dump.log(&format!(
+                "{who}: cannot fork to name {addresses:x?}: {error}"
+            ));
         }
     }
 }
 
-/// One line per frame: number, function, file and line as far as they are known.
+impl Dump {
+    /// What an operator asked for is no error; what a hung worker left is.
+    fn log(&self, text: &str) {
+        match self.reason {
+            Reason::Asked => tracing::info!("{text}"),
+            Reason::Hung => tracing::error!("{text}"),
+        }
+    }
+}
+
+/// One line per frame: number, function, file and line as far as they are known. What lies below
+/// the worker's own first function is the master's, at the moment of the fork, and left out.
 fn name(addresses: &[usize]) -> String {
+    const FIRST: &str = "worker::boot::live";
     let mut text = String::new();
     for (depth, address) in addresses.iter().enumerate() {
-        // A return address is the instruction after the call: one less is inside it.
-        let inside = std::ptr::without_provenance_mut(address.saturating_sub(1));
-        let mut known = false;
-        backtrace::resolve(inside, |symbol| {
-            known = true;
+        // The first is where the thread stands. The others are where calls return to: the call
+        // itself is right before.
+        let inside = if depth == 0 {
+            *address
+        } else {
+            address.saturating_sub(1)
+        };
+        let (mut is_known, mut is_first) = (false, false);
+        backtrace::resolve(std::ptr::without_provenance_mut(inside), |symbol| {
+            is_known = true;
             let function = symbol
                 .name()
-                .map_or_else(|| "?".to_owned(), |name| name.to_string());
+                .map_or_else(|| "?".to_owned(), |name| format!("{name:#}"));
+            is_first |= function.contains(FIRST) || function.starts_with("live<");
             let _ = write!(text, "  {depth:>2}: {function}"); // a String takes all
             if let (Some(file), Some(line)) = (symbol.filename(), symbol.lineno()) {
                 let _ = write!(text, " at {}:{line}", file.display());
             }
             text.push('\n');
         });
-        if !known {
+        if !is_known {
             let _ = writeln!(text, "  {depth:>2}: {address:#x}");
+        }
+        if is_first {
+            break;
         }
     }
     text

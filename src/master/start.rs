@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use nix::sys::signal::Signal;
 
-use super::plan::{PlanError, raise_file_limit, warn_of_files, warn_of_root};
+use super::plan::{PlanError, raise_file_limit, warn_of_limit, warn_of_root};
 use super::seed::Plan;
 use super::slot::Slot;
 use super::state::WorkerState;
@@ -120,7 +120,7 @@ impl<'w> Master<'w> {
         }
         master.title();
         warn_of_root(&master.plan.config);
-        warn_of_files(&master.plan.config);
+        warn_of_limit(&master.plan.config);
         Ok(master)
     }
 

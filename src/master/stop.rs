@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 
 use super::jobs::Job;
-use super::link::Drain;
+use super::link::{Drain, GENTLY};
 use super::slot::{Role, Slot};
 use super::state::WorkerEvent;
 use super::{Master, Phase};
@@ -112,14 +112,7 @@ impl Master<'_> {
         self.phase = Phase::Paused;
         for slot in self.standing() {
             let until = self.kill_deadline(slot);
-            self.dismiss(
-                slot,
-                until,
-                Drain {
-                    is_last: false,
-                    closes_idle: false,
-                },
-            );
+            self.dismiss(slot, until, GENTLY);
             if let Some(place) = self.slot_mut(slot) {
                 place.incumbent.state = super::state::WorkerState::Vacant; // also if it cooled
             }

@@ -1,9 +1,10 @@
 //! Binding: an address is taken exclusively first, then shared among the slots.
 
+use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -142,6 +143,8 @@ pub(super) fn listen_unix(path: &Path, backlog: u32) -> Result<OwnedFd, NetError
         Ok(_) => std::fs::remove_file(path).map_err(failed)?,
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
+    // As nginx does: whoever may enter the folder may connect, such as a proxy of another user.
+    std::fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     // std listens with a backlog of its own; asking again only changes the number.
     let socket = Socket::from(OwnedFd::from(listener));

@@ -73,7 +73,8 @@ pub(crate) fn sequence(area: &[AtomicU64]) -> u64 {
     area[0].load(Ordering::Acquire)
 }
 
-/// The return addresses of the last stack, innermost first.
+/// The addresses of the last stack: where the thread stood, then where its calls return to. The
+/// handler itself and the kernel's way into it are left out.
 pub(crate) fn addresses(area: &[AtomicU64]) -> Vec<usize> {
     let depth = usize::try_from(area[1].load(Ordering::Relaxed))
         .unwrap_or(DEPTH)
@@ -82,6 +83,7 @@ pub(crate) fn addresses(area: &[AtomicU64]) -> Vec<usize> {
         .iter()
         .map(|word| word.load(Ordering::Relaxed));
     words
+        .skip(2)
         .filter_map(|word| usize::try_from(word).ok())
         .collect()
 }
