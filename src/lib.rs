@@ -26,7 +26,7 @@
 //! after the fork: open pools and start tasks there and not before. It need not be `Send`, for
 //! a worker has one thread, and must not block that thread, for nothing else happens meanwhile.
 //! [`PeerAddr`], in the request's extensions, says who asks. A panic or an error is answered
-//! with 500, a [`BodyTooLarge`] that is passed on with 413.
+//! with 500, a [`BodyTooLarge`] that is passed on with 413, a body that broke off with 400.
 //!
 //! `main` should do little before [`Server::run`]: the master forks, which it refuses to do once
 //! there is a second thread.

@@ -19,7 +19,7 @@ use tower::util::Oneshot;
 
 use super::body_limit::too_large;
 use super::page::page;
-use super::{Body, BodyTooLarge, BoxError, RequestBody};
+use super::{Body, BodyBroken, BodyTooLarge, BoxError, RequestBody};
 
 /// What is served: an app, a folder of files or the welcome page.
 pub(crate) trait Site:
@@ -99,8 +99,13 @@ impl<A: Site> Future for Contained<A> {
 
 /// The answer for a site that returned an error.
 fn failed(error: &(dyn Error + Send + Sync + 'static)) -> Response<Body> {
-    if is_too_large(error) {
+    if is_caused_by::<BodyTooLarge>(error) {
         return too_large();
+    }
+    if is_caused_by::<BodyBroken>(error) {
+        // No fault of the site: a client must not be able to fill the error log.
+        tracing::debug!(error = %Chain(error), "a request broke off");
+        return closing(StatusCode::BAD_REQUEST);
     }
     tracing::error!(error = %Chain(error), "the site failed to answer a request");
     page(StatusCode::INTERNAL_SERVER_ERROR)
@@ -112,16 +117,21 @@ fn panicked(panic: &(dyn Any + Send)) -> Response<Body> {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = text.unwrap_or("not a text"), "the site panicked");
-    let mut response = page(StatusCode::INTERNAL_SERVER_ERROR);
+    closing(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// A page after which the connection ends.
+fn closing(status: StatusCode) -> Response<Body> {
+    let mut response = page(status);
     response
         .headers_mut()
         .insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-/// Whether reading the request's body over its limit is the cause of this error.
-fn is_too_large(error: &(dyn Error + 'static)) -> bool {
-    causes(error).any(|cause| cause.is::<BodyTooLarge>())
+/// Whether this error is an `E`, or was caused by one.
+fn is_caused_by<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|cause| cause.is::<E>())
 }
 
 /// An error, its cause, the cause's cause …

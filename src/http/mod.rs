@@ -16,6 +16,7 @@ mod welcome;
 
 pub use body::{Body, BoxError};
 pub use peer::PeerAddr;
+use request_body::BodyBroken;
 pub use request_body::{BodyTooLarge, RequestBody};
 
 pub(crate) use access_log::{AccessLog, LogBuffer, Logged};

@@ -24,6 +24,11 @@ pub struct BodyTooLarge {
     pub limit: u64,
 }
 
+/// The body did not come to its end: the client has left, or sent what is no body.
+#[derive(Debug, thiserror::Error)]
+#[error("the request body broke off")]
+pub(super) struct BodyBroken(#[source] hyper::Error);
+
 /// The body of a request, as it arrives.
 #[derive(Debug)]
 pub struct RequestBody {
@@ -155,7 +160,9 @@ impl Body for RequestBody {
 impl Source {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self {
-            Self::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Incoming(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|error| BodyBroken(error).into()),
             Self::Memory(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map_err(|never| match never {}),

@@ -250,6 +250,14 @@ fn a_body_announced_too_large_is_refused_unread() {
 }
 
 #[test]
+fn a_body_that_breaks_off_is_the_clients_fault() {
+    let worker = Worker::new();
+    let head = "POST /read HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let response = worker.connect().send(&format!("{head}no length\r\n"));
+    assert!(says(&response, 400, true), "{response}");
+}
+
+#[test]
 fn a_body_that_turns_out_too_large_is_refused() {
     let worker = Worker::new();
     let mut client = worker.connect();
