@@ -3,9 +3,7 @@
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use crate::cli;
 use crate::config::{self, Sources};
 use crate::control::Notice;
 use crate::exit::Exit;
@@ -146,8 +144,10 @@ fn program(args: &[OsString], cwd: &Path) -> PathBuf {
 /// }
 /// ```
 pub struct Server {
-    args: Vec<OsString>,
-    workload: Box<dyn Workload>,
+    /// The command line, which the verbs read.
+    pub(crate) args: Vec<OsString>,
+    /// What a worker of this program does.
+    pub(crate) workload: Box<dyn Workload>,
 }
 
 impl Server {
@@ -177,12 +177,6 @@ impl Server {
     {
         self.workload = Box::new(HttpWorkload::new(make));
         self
-    }
-
-    /// Runs it: serves, or does what the verb on the command line says.
-    #[must_use]
-    pub fn run(self) -> ExitCode {
-        cli::run(&self.args, &*self.workload).into()
     }
 }
 

@@ -52,6 +52,8 @@ pub(crate) struct Handover {
     pub(super) control_path: PathBuf,
     /// Who asked for the upgrade and waits for its outcome.
     pub(super) caller_fds: Vec<RawFd>,
+    /// Who has not said yet what to do, and what has come of it.
+    pub(super) readers: Vec<(RawFd, Vec<u8>)>,
     /// Who asked for something else meanwhile.
     pub(super) requests: Vec<(Option<RawFd>, Wanted)>,
     listeners: Vec<ListenerState>,
@@ -174,6 +176,7 @@ impl Handover {
     pub(super) fn descriptors(&self) -> Vec<RawFd> {
         let mut all = vec![self.scoreboard_fd, self.control_fd];
         all.extend(&self.caller_fds);
+        all.extend(self.readers.iter().map(|(fd, _)| *fd));
         all.extend(self.requests.iter().filter_map(|(fd, _)| *fd));
         all.extend(
             self.queues
@@ -267,6 +270,12 @@ impl Master<'_> {
             caller_fds: callers
                 .iter()
                 .filter_map(|client| client_fd(*client))
+                .collect(),
+            readers: desk
+                .control
+                .readers()
+                .into_iter()
+                .map(|(fd, bytes)| (fd.as_raw_fd(), bytes.to_vec()))
                 .collect(),
             requests: self
                 .requests

@@ -89,6 +89,10 @@ impl<'w> Master<'w> {
             .iter()
             .map(|number| Ok(self.desk().control.adopt_client(fd::adopt(*number)?)))
             .collect::<io::Result<Vec<_>>>()?;
+        for (number, bytes) in &handover.readers {
+            let fd = fd::adopt(*number)?;
+            self.desk().control.adopt_reader(fd, bytes);
+        }
         for (number, what) in &handover.requests {
             let client = match number {
                 None => None,

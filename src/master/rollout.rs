@@ -105,6 +105,9 @@ impl Master<'_> {
                 return;
             }
         };
+        if self.plan.config.user != plan.config.user {
+            super::plan::warn_of_root(&plan.config); // else it was said at the start
+        }
         super::plan::warn_of_limit(&plan.config);
         self.begin_rollout(Kind::Reload, &Rc::new(plan), callers);
     }

@@ -12,7 +12,7 @@ use super::seed::{Plan, Seed};
 use super::slot::{CpuShare, Process};
 use crate::exit::Exit;
 use crate::scoreboard::{RowId, SlotId};
-use crate::sys::{clock, env, fork, signal, title, user};
+use crate::sys::{clock, env, fork, orphan, signal, title, user};
 
 /// The signals a worker reads.
 const RECEIVED: [Signal; 4] = [
@@ -134,7 +134,7 @@ impl Master<'_> {
         if let Some(identity) = plan.identity {
             user::become_user(identity)?;
         }
-        user::follow_parent(master, Signal::SIGTERM)
+        orphan::follow_parent(master, plan.config.workers.kill_timeout)
     }
 
     /// Closes, in a child, what belongs to the master alone: its control socket and clients, its

@@ -45,7 +45,8 @@ fn workers_die_with_the_master() {
 
 #[test]
 fn blocked_workers_die_with_the_master_too() {
-    let mut server = Appserver::fixture().workers(1).start();
+    let builder = Appserver::fixture().workers(1);
+    let mut server = builder.config("[workers]\nkill_timeout = \"1s\"").start();
     let mut client = server.connect();
     client.send(crate::harness::client::get("/block?ms=600000"));
     server.wait_until("the worker has the request", |s| s.list()[0].inflight == 1);

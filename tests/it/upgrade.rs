@@ -50,22 +50,13 @@ fn the_new_file_runs_and_not_the_deleted_one() {
             .to_string()
             .ends_with("(deleted)")
     );
+    let generation = server.generation();
     server.signal(Signal::SIGUSR2);
-    server.wait_generation(1 + first_generation(&server));
+    server.wait_generation(generation + 1);
     assert_eq!(
         fs::read_link(&exe).unwrap(),
         fs::canonicalize(server.file("server")).unwrap()
     );
-}
-
-/// The generation that the server began with: the lowest it could have now, before an upgrade.
-fn first_generation(server: &Appserver) -> u64 {
-    server
-        .list()
-        .iter()
-        .map(|row| row.generation)
-        .min()
-        .unwrap()
 }
 
 #[test]
@@ -274,6 +265,24 @@ fn a_new_binary_whose_workers_cannot_boot_keeps_the_workers() {
     server.write("boot", "");
     server.must(&["reload"]);
     assert!(server.pids().is_disjoint(&pids));
+}
+
+#[test]
+fn questions_asked_meanwhile_are_answered() {
+    let server = Appserver::new().copied().start();
+    for _ in 0..5 {
+        let mut upgrade = server.begin(&["upgrade"]);
+        let mut asked = 0;
+        while asked == 0 || !upgrade.is_over() {
+            let answers: Vec<_> = (0..4).map(|_| server.begin(&["ping"])).collect();
+            for answer in answers {
+                let output = answer.finish();
+                assert_eq!(output.code, 0, "{output:?}");
+            }
+            asked += 1;
+        }
+        assert_eq!(upgrade.finish().code, 0);
+    }
 }
 
 #[test]

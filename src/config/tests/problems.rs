@@ -114,7 +114,7 @@ fn of_every_layer_at_once() {
             "environment APP_ENV: \"a b\" is not a word such as `production`",
             "environment PORT: \"http\" is not a port from 0 to 65535",
             "--root: TMP/shop/nowhere is not a folder",
-            "--workers: \"-\" is not a number of workers: `max`, 1 to 512, -1 to -512 (fewer than max), or 1% to 100%",
+            "--workers: \"-\" is not a number of workers: `max`, 1 to 512, -1, -2 … (fewer than max, at least one), or 1% to 100%",
             "-e A=B: not a variable of the form NAME=VALUE"
         ]
     );
