@@ -280,7 +280,8 @@ fn new_instance_id() -> io::Result<String> {
     Ok(id.trim().to_owned())
 }
 
-fn write_pid(path: &Path) -> Result<(), StartError> {
+/// Notes who the master is, for scripts.
+pub(super) fn write_pid(path: &Path) -> Result<(), StartError> {
     let text = format!("{}\n", std::process::id());
     std::fs::write(path, text).map_err(|source| StartError::PidFile {
         path: path.to_owned(),

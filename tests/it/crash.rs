@@ -112,22 +112,23 @@ fn a_sibling_takes_the_queue_of_a_dead_worker_over() {
 }
 
 #[test]
-fn a_slot_that_crashes_too_often_fails_and_the_others_serve_on() {
-    let config = "[workers]\nmax_restarts = 3\nexp_backoff_restart_delay = \"0ms\"";
-    let builder = Appserver::fixture().config(config).boot_file();
-    let server = builder.allow(&["ERROR", "SIGKILL", "panicked at"]).start();
-    server.write("boot", "fail@0");
-    send(server.list()[0].pid.unwrap(), SIGKILL);
-    server.wait_until("slot 0 fails", |s| s.list()[0].state == State::Failed);
-    let rows = server.list();
-    assert_eq!((rows[0].pid, rows[1].state), (None, State::Serving));
-    for _ in 0..20 {
-        assert_eq!(server.get("/who").who().slot, 1);
+fn a_slot_that_crashes_too_often_fails_until_an_operator_resets_it() {
+    for reset in [&["reload"][..], &["restart"], &["scale", "2"]] {
+        let config = "[workers]\nmax_restarts = 3\nexp_backoff_restart_delay = \"0ms\"";
+        let builder = Appserver::fixture().config(config).boot_file();
+        let server = builder.allow(&["ERROR", "SIGKILL", "panicked at"]).start();
+        server.write("boot", "fail@0");
+        send(server.list()[0].pid.unwrap(), SIGKILL);
+        server.wait_until("slot 0 fails", |s| s.list()[0].state == State::Failed);
+        let rows = server.list();
+        assert_eq!((rows[0].pid, rows[1].state), (None, State::Serving));
+        for _ in 0..20 {
+            assert_eq!(server.get("/who").who().slot, 1);
+        }
+        server.write("boot", ""); // what was wrong is repaired
+        server.must(reset);
+        server.wait_serving(2);
     }
-    // What was wrong is repaired: an operator resets it.
-    server.write("boot", "");
-    server.must(&["reload"]);
-    server.wait_serving(2);
 }
 
 #[test]
