@@ -1,6 +1,7 @@
 //! Putting the parts together: the master and what its workers do.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -45,7 +46,7 @@ fn start(invocation: Invocation, workload: &dyn Workload) -> Exit {
     let loaded = match config::load(&sources) {
         Ok(loaded) => loaded,
         Err(problems) => {
-            eprintln!("{problems}");
+            let _ = writeln!(std::io::stderr(), "{problems}"); // closed: nobody wants to know
             return refuse(notify, problems.to_string(), Exit::Config);
         }
     };

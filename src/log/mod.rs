@@ -1,25 +1,36 @@
 //! What the server says about itself: sentences with fields, on standard error.
 
+mod stderr;
 mod target;
 
 pub(crate) use target::{open, reopen_stdio};
 
 use std::error::Error;
+use std::sync::OnceLock;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
-/// Starts the log of this process. `RUST_LOG` wins over the configured `level`; a level that
-/// cannot be read counts as `info`. A second call in the same process changes nothing.
+/// The way to the filter of the log that was started.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Starts the log of this process, or changes the level of the one that was started. `RUST_LOG`
+/// wins over the configured `level`; a level that cannot be read counts as `info`.
 pub(crate) fn start(level: &str) {
     let filter = EnvFilter::try_from_default_env()
         .or_else(|_| EnvFilter::try_new(level))
         .unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .finish();
-    let _ = tracing::subscriber::set_global_default(subscriber); // set before: an upgrade, a test
+    if let Some(handle) = FILTER.get() {
+        let _ = handle.reload(filter); // fails only when the log is gone
+        return;
+    }
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = fmt::layer()
+        .with_writer(|| stderr::ErrorLog)
+        .with_target(false);
+    let subscriber = Registry::default().with(filter).with(lines);
+    let _ = tracing::subscriber::set_global_default(subscriber); // a test has set another one
+    let _ = FILTER.set(handle);
 }
 
 /// An error with its causes, in one line.

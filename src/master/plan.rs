@@ -14,7 +14,7 @@ use crate::sys::user;
 #[non_exhaustive]
 pub(crate) enum PlanError {
     /// A log file cannot be opened.
-    #[error("access log: {0}")]
+    #[error("access log: {0}; make its folder, or set access_log.path")]
     Log(io::Error), // shown, and so not a source too
     /// The user or the group does not exist.
     #[error("cannot run workers as configured: {0}")]

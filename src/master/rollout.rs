@@ -3,6 +3,7 @@
 //! is replaced back.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,11 +11,13 @@ use super::jobs::Job;
 use super::link::GENTLY;
 use super::seed::Plan;
 use super::slot::{Role, Seat};
+use super::start::write_pid;
 use super::state::{WorkerEvent, WorkerState};
 use super::{Master, Phase};
 use crate::config;
 use crate::control::ClientId;
 use crate::exit::Exit;
+use crate::log;
 use crate::net::ListenerId;
 use crate::scoreboard::SlotId;
 use crate::sys::clock;
@@ -142,6 +145,7 @@ impl Master<'_> {
             self.answer_all(rollout.callers, Exit::Failed, &text, None);
             return;
         }
+        log::start(&plan.config.log.level); // before the forks: workers inherit it
         while self.standing().len() < rollout.count {
             if let Err(error) = self.add_slot(plan) {
                 rollout.note(error.to_string());
@@ -267,6 +271,11 @@ impl Master<'_> {
             self.retire(slot);
         }
         self.end_unlisted();
+        self.listeners.set_backlogs(&plan.addresses());
+        move_pid_file(
+            before.config.pid_file.as_deref(),
+            plan.config.pid_file.as_deref(),
+        );
         if let Kind::Undo(reason) = kind {
             self.answer_all(callers, Exit::Failed, &reason, None);
             return;
@@ -326,6 +335,7 @@ impl Master<'_> {
                 self.dismiss(slot, self.kill_deadline(slot), GENTLY); // nobody was here before
             }
         }
+        log::start(&rollout.before.config.log.level);
         self.advance_rollout(Rollout {
             kind: Kind::Undo(text),
             plan: Rc::clone(&rollout.before),
@@ -366,5 +376,18 @@ impl Master<'_> {
             .filter(|slot| slot.retirement.is_none())
             .map(|slot| slot.id)
             .collect()
+    }
+}
+
+/// The configuration names another pid file: the new one is written before the old one goes.
+fn move_pid_file(old: Option<&Path>, new: Option<&Path>) {
+    if old == new {
+        return;
+    }
+    if let Some(Err(error)) = new.map(write_pid) {
+        tracing::error!("{}", log::chain(&error));
+    }
+    if let Some(old) = old {
+        let _ = std::fs::remove_file(old); // removed by somebody else: fine
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::holder::{self, Holder};
 
@@ -152,4 +152,12 @@ pub(super) fn listen_unix(path: &Path, backlog: u32) -> Result<OwnedFd, NetError
         .listen(i32::try_from(backlog).unwrap_or(i32::MAX))
         .map_err(failed)?;
     Ok(socket.into())
+}
+
+/// Changes how many connections may wait at a socket that listens already (listen(2)).
+pub(super) fn set_backlog(socket: &OwnedFd, backlog: u32) {
+    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+    if let Err(error) = SockRef::from(socket).listen(backlog) {
+        tracing::warn!(%error, backlog, "cannot change the backlog");
+    }
 }

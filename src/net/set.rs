@@ -237,6 +237,24 @@ impl ListenerSet {
         self.listeners.drain(..).for_each(|listener| listener.end());
     }
 
+    /// Gives listeners that stay another backlog.
+    pub(crate) fn set_backlogs(&mut self, wanted: &[(ListenAddress, u32)]) {
+        for listener in &mut self.listeners {
+            let named = wanted
+                .iter()
+                .find(|(address, _)| *address == listener.asked);
+            let Some((_, backlog)) = named.filter(|(_, new)| *new != listener.backlog) else {
+                continue;
+            };
+            listener.backlog = *backlog;
+            let set = |socket: &OwnedFd| bind::set_backlog(socket, *backlog);
+            match &listener.sockets {
+                ListenerSockets::PerSlot { of, .. } => of.values().for_each(set),
+                ListenerSockets::Shared { socket, .. } => set(socket),
+            }
+        }
+    }
+
     /// Makes the sockets and the queue of a new slot. On failure nothing has changed.
     ///
     /// # Errors

@@ -1,5 +1,12 @@
 //! The access log.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+
 use crate::harness::{Appserver, client};
 
 /// The access log of a server with this section, after requests that make lines.
@@ -140,4 +147,25 @@ fn control_characters_cannot_forge_a_line() {
     let is_plain = |byte: u8| byte == b'\n' || (b' '..=b'~').contains(&byte);
     assert!(text.bytes().all(is_plain), "{text:?}");
     assert!(text.contains("\"a\\x09b\\xC2\\x9B31m\""), "{text:?}");
+}
+
+#[test]
+fn an_error_log_that_nobody_reads_stops_nothing() {
+    let builder = Appserver::new();
+    let path = builder.folder().join("pipe");
+    nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
+    // Not blocking for us; the server opens it for itself.
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true);
+    let flags = OFlag::O_NONBLOCK.bits();
+    let mut pipe = options.custom_flags(flags).open(&path).unwrap();
+    while pipe.write(&[b'x'; 4096]).is_ok() {}
+    let stderr = format!("exec \"$@\" 2>{}", path.display());
+    let mut server = builder.wrapper(&["sh", "-c", &stderr, "sh"]).start();
+    server.must(&["reload"]);
+    assert_eq!(server.get("/").status, 200);
+    drop(pipe); // now there is no reader at all
+    server.must(&["reload"]);
+    assert_eq!(server.get("/").status, 200);
+    server.stop();
 }

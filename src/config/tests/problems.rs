@@ -176,7 +176,7 @@ fn of_keys_that_do_not_fit_each_other() {
         problems,
         [
             "appserver.toml:1:9: `group` needs a `user`",
-            "appserver.toml:2:18: the socket path /LONG is 121 bytes long; the kernel allows 107",
+            "appserver.toml:2:18: the socket path /LONG is 121 bytes long; the kernel allows 107: choose a shorter one",
             "appserver.toml:3:25: `heartbeat_timeout` must be longer than `stall_timeout`",
             "appserver.toml:5:9: `instances` and `worker_processes` are one key, said twice"
         ]

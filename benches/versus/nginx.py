@@ -1,0 +1,83 @@
+"""nginx from Debian, in the foreground, with a configuration of its own."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import proc
+from scratch import fill
+from server import LIMIT, Server, signal_one, wait_until
+
+HELLO = b"Hello, world!\n"
+"""What it answers to hello unless something else is to be compared with."""
+
+
+class Nginx(Server):
+    """nginx with as many workers as appserver."""
+
+    name = "nginx"
+
+    def __init__(self, scratch: Path, workers: int, sendfile: bool = True, hello: bytes = HELLO) -> None:
+        self.name = "nginx" if sendfile else "nginx, sendfile off"
+        super().__init__(scratch, workers)
+        self.sendfile = sendfile
+        self.hello = hello
+        self.configuration = self.folder / "nginx.conf"
+        self.pid_file = self.folder / "nginx.pid"
+
+    def prepare(self) -> None:
+        values = {
+            "USER": "user root;" if os.geteuid() == 0 else "",
+            "WORKERS": self.workers,
+            "PID": self.pid_file,
+            "SENDFILE": "on" if self.sendfile else "off",
+            "LOG": self.access_log,
+            "TEMP": self.folder,
+            "PORT": self.port,
+            "ROOT": self.public,
+            "HELLO": "".join(f"\\{c}" if c in '"\\' else c for c in self.hello.decode()),
+        }
+        self.configuration.write_text(fill("nginx.conf", values))
+
+    def command(self) -> list[str]:
+        return ["nginx", "-p", str(self.folder), "-e", "stderr", "-c", str(self.configuration)]
+
+    def environment(self) -> dict[str, str]:
+        path = os.environ.get("PATH", "")
+        return super().environment() | {"PATH": f"{path}:/usr/sbin:/sbin"}
+
+    def master(self) -> int:
+        """The pid in its file: another one after an upgrade."""
+        try:
+            pid = int(self.pid_file.read_text())
+        except (OSError, ValueError):
+            return self.group
+        known = proc.find(pid)
+        return pid if known and known.group == self.group else self.group
+
+    def reload(self) -> None:
+        os.kill(self.master(), signal.SIGHUP)
+
+    def upgrade(self) -> None:
+        """As its manual says: USR2, and QUIT for the old master when the new one has workers."""
+        old = self.master()
+        os.kill(old, signal.SIGUSR2)
+
+        def succeeded() -> bool:
+            return self.master() != old and len(self.worker_pids()) == self.workers
+
+        wait_until("the new nginx has workers", succeeded, LIMIT)
+        signal_one(old, signal.SIGQUIT)
+
+    def scale(self, workers: int) -> None:
+        self.workers = workers
+        self.prepare()
+        self.reload()
+
+
+def version() -> str:
+    """Such as `nginx/1.22.1`."""
+    search = {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+    said = subprocess.run(["nginx", "-v"], capture_output=True, text=True, env=search).stderr
+    return said.strip().removeprefix("nginx version: ")

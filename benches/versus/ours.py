@@ -1,0 +1,64 @@
+"""appserver itself, with the files of a folder or with the service of the example."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+from scratch import fill
+from server import Server, Trouble
+
+
+class Ours(Server):
+    """appserver, started from a copy of the binary that an upgrade may replace."""
+
+    name = "appserver"
+
+    def __init__(self, scratch: Path, workers: int, binary: Path) -> None:
+        super().__init__(scratch, workers)
+        self.source = binary
+        self.binary = self.folder / "appserver"
+        self.control = self.folder / "control.sock"
+
+    def prepare(self) -> None:
+        shutil.copy2(self.source, self.binary)
+        values = {"PORT": self.port, "WORKERS": self.workers, "LOG": self.access_log, "ROOT": self.public}
+        (self.folder / "appserver.toml").write_text(fill("appserver.toml", values))
+
+    def command(self) -> list[str]:
+        return [str(self.binary), "--config", "appserver.toml", "--control", str(self.control)]
+
+    def start(self) -> None:
+        super().start()
+        self.wait("every worker of appserver serves", self.all_serve)
+
+    def all_serve(self) -> bool:
+        """Whether its own list shows every worker as serving."""
+        rows = json.loads(self.verb("list", "--json"))
+        return len(rows) == self.workers and all(row["state"] == "serving" for row in rows)
+
+    def verb(self, *words: str) -> str:
+        """Runs an operator's command; its standard output."""
+        done = subprocess.run(
+            [self.binary, *words, "--control", self.control],
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        if done.returncode != 0:
+            raise Trouble(f"appserver {' '.join(words)} ended with {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
+
+    def reload(self) -> None:
+        self.verb("reload")
+
+    def upgrade(self) -> None:
+        fresh = self.binary.with_suffix(".new")
+        shutil.copy2(self.source, fresh)
+        fresh.rename(self.binary)  # as a package manager does it
+        self.verb("upgrade")
+
+    def scale(self, workers: int) -> None:
+        self.verb("scale", str(workers))

@@ -1,0 +1,10 @@
+-- Prints what wrk has seen as one line of JSON.
+done = function(summary, latency, requests)
+    local errors = summary.errors
+    print(string.format(
+        'SEEN {"requests": %d, "seconds": %.6f, "p50_ms": %.4f, "p99_ms": %.4f, "max_ms": %.4f, '
+            .. '"errors": {"connect": %d, "read": %d, "write": %d, "status": %d, "timeout": %d}}',
+        summary.requests, summary.duration / 1e6,
+        latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, latency.max / 1e3,
+        errors.connect, errors.read, errors.write, errors.status, errors.timeout))
+end
