@@ -44,6 +44,15 @@ impl Rules {
     }
 }
 
+/// When a worker crashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Crash {
+    /// Before it was ready.
+    AtBoot,
+    /// Soon after it was ready.
+    InService,
+}
+
 /// What follows an exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -66,7 +75,7 @@ pub(crate) struct Crashes {
 
 impl Crashes {
     /// Notes a crash and says what follows.
-    pub(crate) fn crashed(&mut self, now: u64, rules: &Rules) -> Verdict {
+    pub(crate) fn crashed(&mut self, crash: Crash, now: u64, rules: &Rules) -> Verdict {
         self.streak += 1;
         self.times.push_back(now);
         while self
@@ -80,6 +89,8 @@ impl Crashes {
         let spent = self.times.len() > rules.max_restarts;
         match pause {
             _ if spent && !rules.last_standing => Verdict::GiveUp,
+            // Also where backoff is off: forking what cannot boot would eat the machine.
+            None if spent && crash == Crash::AtBoot => Verdict::Rest(CAP_MS),
             None => Verdict::Again,
             Some(_) if spent => Verdict::Rest(CAP_MS),
             Some(pause) => Verdict::Rest(pause),
@@ -141,7 +152,9 @@ pub(super) mod tests {
     #[test]
     fn gives_up_after_the_budget_is_spent() {
         let (mut crashes, rules) = (Crashes::default(), rules());
-        let verdicts: Vec<_> = (0..17).map(|n| crashes.crashed(n * 1000, &rules)).collect();
+        let verdicts: Vec<_> = (0..17)
+            .map(|n| crashes.crashed(Crash::InService, n * 1000, &rules))
+            .collect();
         assert_eq!(verdicts[0], Verdict::Again);
         assert!(matches!(verdicts[15], Verdict::Rest(_)), "{verdicts:?}");
         assert_eq!(verdicts[16], Verdict::GiveUp);
@@ -154,30 +167,40 @@ pub(super) mod tests {
             ..rules()
         };
         let mut crashes = Crashes::default();
-        let verdicts: Vec<_> = (0..40).map(|_| crashes.crashed(0, &rules)).collect();
+        let verdicts: Vec<_> = (0..40)
+            .map(|_| crashes.crashed(Crash::InService, 0, &rules))
+            .collect();
         assert_eq!(verdicts[39], Verdict::Rest(CAP_MS));
         let rules = Rules {
             restart_delay: 0,
             ..rules
         };
-        assert_eq!(crashes.crashed(0, &rules), Verdict::Again);
+        assert_eq!(crashes.crashed(Crash::InService, 0, &rules), Verdict::Again);
+        let at_boot = crashes.crashed(Crash::AtBoot, 0, &rules);
+        assert_eq!(at_boot, Verdict::Rest(CAP_MS), "it would fork without end");
     }
 
     #[test]
     fn old_crashes_leave_the_window() {
         let (mut crashes, rules) = (Crashes::default(), rules());
         for n in 0..100 {
-            assert_ne!(crashes.crashed(n * 5_000, &rules), Verdict::GiveUp);
+            assert_ne!(
+                crashes.crashed(Crash::InService, n * 5_000, &rules),
+                Verdict::GiveUp
+            );
         }
     }
 
     #[test]
     fn service_makes_forget() {
         let (mut crashes, rules) = (Crashes::default(), rules());
-        crashes.crashed(0, &rules);
+        crashes.crashed(Crash::InService, 0, &rules);
         crashes.served(29_999);
-        assert_eq!(crashes.crashed(0, &rules), Verdict::Rest(100));
+        assert_eq!(
+            crashes.crashed(Crash::InService, 0, &rules),
+            Verdict::Rest(100)
+        );
         crashes.served(30_000);
-        assert_eq!(crashes.crashed(0, &rules), Verdict::Again);
+        assert_eq!(crashes.crashed(Crash::InService, 0, &rules), Verdict::Again);
     }
 }

@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::crashes::{Crashes, Rules, Verdict};
+use super::crashes::{Crash, Crashes, Rules, Verdict};
 use crate::control::RowState;
 
 /// How long a worker that was told to die may take before it is told again, in milliseconds.
@@ -122,7 +122,7 @@ pub(crate) fn step(
         (S::Booting { until }, V::Tick) if now >= until => {
             (killed(Afterwards::Crash), vec![E::Kill])
         }
-        (S::Booting { .. }, V::Exited) => after_crash(now, rules, crashes),
+        (S::Booting { .. }, V::Exited) => after_crash(Crash::AtBoot, now, rules, crashes),
 
         (S::Serving { .. }, V::Hung) => {
             (killed(Afterwards::Refill), vec![E::DumpStack, E::Terminate])
@@ -130,7 +130,7 @@ pub(crate) fn step(
         (S::Serving { since }, V::Exited) => {
             crashes.served(now.saturating_sub(since));
             if now.saturating_sub(since) < rules.min_uptime {
-                return after_crash(now, rules, crashes);
+                return after_crash(Crash::InService, now, rules, crashes);
             }
             (S::Vacant, vec![E::Fork])
         }
@@ -155,7 +155,7 @@ pub(crate) fn step(
             vec![],
         ),
         (S::Killed { then, .. }, V::Exited) => match then {
-            Afterwards::Crash => after_crash(now, rules, crashes),
+            Afterwards::Crash => after_crash(Crash::AtBoot, now, rules, crashes),
             Afterwards::Refill => (S::Vacant, vec![E::Fork]),
             Afterwards::Leave => (S::Vacant, vec![]),
         },
@@ -163,8 +163,13 @@ pub(crate) fn step(
     }
 }
 
-fn after_crash(now: u64, rules: &Rules, crashes: &mut Crashes) -> (WorkerState, Vec<Effect>) {
-    match crashes.crashed(now, rules) {
+fn after_crash(
+    crash: Crash,
+    now: u64,
+    rules: &Rules,
+    crashes: &mut Crashes,
+) -> (WorkerState, Vec<Effect>) {
+    match crashes.crashed(crash, now, rules) {
         Verdict::Again => (WorkerState::Vacant, vec![Effect::Fork]),
         Verdict::Rest(pause) => (WorkerState::Cooling { until: now + pause }, vec![]),
         Verdict::GiveUp => (WorkerState::Failed, vec![]),
@@ -285,7 +290,7 @@ mod tests {
     fn only_an_early_death_counts_as_a_crash() {
         for (age, next) in [(999, S::Cooling { until: NOW + 100 }), (1_000, S::Vacant)] {
             let mut crashes = Crashes::default();
-            crashes.crashed(NOW, &rules());
+            crashes.crashed(Crash::InService, NOW, &rules());
             let state = S::Serving { since: NOW - age };
             let (got, _) = step(state, V::Exited, NOW, &rules(), &mut crashes);
             assert_eq!(got, next, "after {age} ms");
