@@ -6,6 +6,7 @@ import resource
 import shlex
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def main() -> int:
     if options.results:
         RESULTS.write_text(preface(results) + text)
         say(f"written: {RESULTS.relative_to(needs.ROOT)}")
-    return 0
+    return 1 if results["failed"] else 0
 
 
 def parse() -> argparse.Namespace:
@@ -82,6 +83,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "start": [],
         "idle": [],
         "events": {},
+        "failed": {},
         "not_yet": [{"title": title, "target": target} for title, target in plan.NOT_YET],
     }
     with scratch() as folder:
@@ -98,16 +100,25 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         results["machine"]["rounds"] = f"{setting.rounds} of {setting.seconds} s, interleaved"
         for row in plan.ROWS:
             if row.key in wanted:
-                results["workloads"].append(rounds.measure(row, setting))
+                attempt(results, row.key, lambda: results["workloads"].append(rounds.measure(row, setting)))
         if "start" in wanted:
             say(plan.SCENARIOS["start"])
-            results["start"] = cold.measure(setting)
+            attempt(results, "start", lambda: results.update(start=cold.measure(setting)))
         if "idle" in wanted:
-            results["idle"] = idle.measure(setting)
+            attempt(results, "idle", lambda: results.update(idle=idle.measure(setting)))
         for kind in events.EVENTS:
             if kind in wanted:
-                results["events"][kind] = events.measure(kind, setting)
+                attempt(results, kind, lambda: results["events"].update({kind: events.measure(kind, setting)}))
     return results
+
+
+def attempt(results: dict[str, Any], key: str, part: Callable[[], None]) -> None:
+    """Measures a part; what goes wrong is told at the end and does not stop the others."""
+    try:
+        part()
+    except Trouble as trouble:
+        say(f"{key}: {trouble}")
+        results["failed"][key] = str(trouble)
 
 
 def preface(results: dict[str, Any]) -> str:
