@@ -1,4 +1,40 @@
-//! appserver
+//! A prefork HTTP server for Linux, as a program and as a crate.
+//!
+//! A master process owns the listening sockets and forks one worker per core; each worker is one
+//! thread with one tokio runtime. Workers that die are replaced, and what waited for them is
+//! served; configuration, program and number of workers can be changed while clients are
+//! connected. The program `appserver` serves files. This crate is the same server around an app of
+//! your own, with the same verbs, flags and signals.
+//!
+//! ```no_run
+//! use appserver::{Body, BoxError, RequestBody, Server, WorkerContext};
+//! use http::{Request, Response};
+//!
+//! fn main() -> std::process::ExitCode {
+//!     Server::from_args()
+//!         .app(async |_: WorkerContext| -> Result<_, BoxError> {
+//!             Ok(tower::service_fn(async |_: Request<RequestBody>| {
+//!                 Ok::<_, BoxError>(Response::new(Body::from("Hello, world!")))
+//!             }))
+//!         })
+//!         .run()
+//! }
+//! ```
+//!
+//! An app is any [`tower::Service`] from [`Request`](::http::Request)`<`[`RequestBody`]`>` to
+//! [`Response`](::http::Response)`<`[`Body`]`>` that can be cloned. It is made once in each worker,
+//! after the fork: open pools and start tasks there and not before. It need not be `Send`, for
+//! a worker has one thread, and must not block that thread, for nothing else happens meanwhile.
+//! [`PeerAddr`], in the request's extensions, says who asks. A panic or an error is answered
+//! with 500, a [`BodyTooLarge`] that is passed on with 413.
+//!
+//! `main` should do little before [`Server::run`]: the master forks, which it refuses to do once
+//! there is a second thread.
+//!
+//! The guides, in the order of reading: [`configuration`](guide::configuration),
+//! [`reload_and_upgrade`](guide::reload_and_upgrade), [`signals`](guide::signals),
+//! [`life_of_a_worker`](guide::life_of_a_worker), [`architecture`](guide::architecture).
+
 mod cli;
 mod config;
 mod control;
@@ -15,3 +51,18 @@ mod worker;
 pub use crate::http::{Body, BodyTooLarge, BoxError, PeerAddr, RequestBody};
 pub use crate::server::Server;
 pub use crate::worker::WorkerContext;
+
+/// The manual. There is nothing to import here.
+#[cfg(doc)]
+pub mod guide {
+    #[doc = include_str!("docs/architecture.md")]
+    pub mod architecture {}
+    #[doc = include_str!("docs/configuration.md")]
+    pub mod configuration {}
+    #[doc = include_str!("docs/life-of-a-worker.md")]
+    pub mod life_of_a_worker {}
+    #[doc = include_str!("docs/reload-and-upgrade.md")]
+    pub mod reload_and_upgrade {}
+    #[doc = include_str!("docs/signals.md")]
+    pub mod signals {}
+}

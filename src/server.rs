@@ -1,11 +1,10 @@
 //! Putting the parts together: the master and what its workers do.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use crate::cli;
 use crate::config::{self, Sources};
 use crate::control::Notice;
 use crate::exit::Exit;
@@ -47,7 +46,7 @@ fn start(invocation: Invocation, workload: &dyn Workload) -> Exit {
     let loaded = match config::load(&sources) {
         Ok(loaded) => loaded,
         Err(problems) => {
-            eprintln!("{problems}");
+            let _ = writeln!(std::io::stderr(), "{problems}"); // closed: nobody wants to know
             return refuse(notify, problems.to_string(), Exit::Config);
         }
     };
@@ -79,7 +78,6 @@ fn refuse(notify: Option<OwnedFd>, reason: String, exit: Exit) -> Exit {
 /// Goes on where the previous image of this process stopped.
 fn resume(invocation: Invocation, number: &str, workload: &dyn Workload) -> Exit {
     let Invocation { sources, args, .. } = invocation;
-    log::start("info");
     let resumed = Handover::read(number)
         .map_err(StartError::Handover)
         .and_then(|handover| {
@@ -95,6 +93,7 @@ fn resume(invocation: Invocation, number: &str, workload: &dyn Workload) -> Exit
     match resumed {
         Ok(master) => master.run(),
         Err(error) => {
+            log::start("info"); // unless it got as far as the configuration
             tracing::error!("{}", chain(&error));
             Exit::Failed
         }
@@ -146,8 +145,10 @@ fn program(args: &[OsString], cwd: &Path) -> PathBuf {
 /// }
 /// ```
 pub struct Server {
-    args: Vec<OsString>,
-    workload: Box<dyn Workload>,
+    /// The command line, which the verbs read.
+    pub(crate) args: Vec<OsString>,
+    /// What a worker of this program does.
+    pub(crate) workload: Box<dyn Workload>,
 }
 
 impl Server {
@@ -177,12 +178,6 @@ impl Server {
     {
         self.workload = Box::new(HttpWorkload::new(make));
         self
-    }
-
-    /// Runs it: serves, or does what the verb on the command line says.
-    #[must_use]
-    pub fn run(self) -> ExitCode {
-        cli::run(&self.args, &*self.workload).into()
     }
 }
 

@@ -93,6 +93,9 @@ fn the_master_and_what_is_below_never_name_the_runtime() {
         }
         for (line, code) in source.code() {
             for word in ["tokio", "hyper", "tower", "std::thread::spawn"] {
+                if word == "std::thread::spawn" && source.is_test() {
+                    continue; // a test may play the other side
+                }
                 if has_word(&code, word) {
                     findings.push(format!("{}: names {word}", source.at(line)));
                 }

@@ -8,9 +8,20 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use super::flags::{RunArgs, RunFlags};
 use crate::control::ScaleTo;
 
+/// What stands below the list of flags: what a script needs to know.
+const AFTER_HELP: &str = "\
+The configuration is FILE of --config, else ./appserver.toml, else none; above it is the \
+environment (APPSERVER_WORKERS__INSTANCES=4 and so on), and above that these flags.
+
+Exit codes: 0 done, 1 failed or rolled back, 2 wrong usage, 3 not running, 4 timed out, \
+78 wrong configuration.
+
+Signals to the master: HUP reload, USR1 reopen logs, USR2 upgrade, TERM and QUIT end gracefully, \
+INT twice at once, WINCH stop the workers, TTIN and TTOU one worker more or fewer, PWR stacks.";
+
 /// A prefork HTTP server. Without a verb it serves in the foreground, as `run` does.
 #[derive(Debug, Parser)]
-#[command(name = "appserver", version, disable_version_flag = true)]
+#[command(name = "appserver", version, disable_version_flag = true, after_help = AFTER_HELP)]
 pub(super) struct Cli {
     /// What may stand before or after every verb.
     #[command(flatten)]
@@ -38,7 +49,7 @@ pub(super) struct Common {
     /// The control socket: where to make it, or where to find the server
     #[arg(long, value_name = "PATH", global = true)]
     pub(super) control: Option<PathBuf>,
-    /// The configuration file
+    /// The configuration file (default: ./appserver.toml, if it is there)
     #[arg(short, long, value_name = "FILE", global = true)]
     pub(super) config: Option<PathBuf>,
     /// Print JSON; text for humans goes to standard error
@@ -49,21 +60,21 @@ pub(super) struct Common {
 /// The verbs.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(super) enum Verb {
-    /// Serve in the foreground
+    /// Serve in the foreground, until the server is stopped
     Run(RunArgs),
     /// Serve in the background; returns when it serves
     Start(RunArgs),
     /// Show the workers
     #[command(visible_aliases = ["ls", "ps", "status"])]
     List(Named),
-    /// Show the workers as JSON
+    /// Show the workers as JSON, as `list --json` does
     Jlist(Named),
     /// Show everything about the server
     #[command(visible_aliases = ["show", "info"])]
     Describe(Named),
     /// Read the configuration again and replace every worker, losing no connection
     Reload(Named),
-    /// Replace the workers, losing no connection
+    /// Replace the workers by the configuration that runs, losing no connection
     Restart {
         #[command(flatten)]
         named: Named,
@@ -71,31 +82,31 @@ pub(super) enum Verb {
         #[arg(long, value_name = "N")]
         instance: Option<u16>,
     },
-    /// Change how many workers there are
+    /// Change how many workers there are; returns when the new ones serve and the others have left
     #[command(visible_alias = "set-size", allow_missing_positional = true)]
     Scale {
-        /// The server's name (default: the only one running)
+        /// The server's name (default: this folder's if it runs, else the only one that runs)
         #[arg(allow_negative_numbers = true)]
         name: Option<String>,
         /// N workers, or so many more or fewer
         #[arg(value_name = "N|+N|-N", required = true, allow_negative_numbers = true)]
         to: ScaleTo,
     },
-    /// End the server gracefully
+    /// End the server gracefully; returns when it has ended
     Stop {
         #[command(flatten)]
         named: Named,
-        /// Only the worker of this slot, which is then replaced
+        /// Only the worker of this slot, which stays empty until a reload or restart
         #[arg(long, value_name = "N")]
         instance: Option<u16>,
-        /// How long it may take, such as 10s (default: kill_timeout)
+        /// How long open requests may take, such as 10s (default: kill_timeout)
         #[arg(long, value_name = "DURATION", value_parser = duration)]
         timeout: Option<Duration>,
-        /// Do not wait for open requests
+        /// Do not wait for open requests: cut them
         #[arg(long)]
         force: bool,
     },
-    /// End the server and its workers at once
+    /// End the server at once: connections are cut
     Kill(Named),
     /// Replace the running program, keeping the pid and losing no connection
     Upgrade {
@@ -107,16 +118,16 @@ pub(super) enum Verb {
     },
     /// Find out whether the server answers
     Ping(Named),
-    /// Check the configuration
+    /// Check the configuration, and name every mistake in it
     Validate(RunArgs),
-    /// Print the configuration in force, secrets left out
+    /// Print the configuration that a server would run with, secrets left out
     Config(RunArgs),
 }
 
 /// A verb's server.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Args)]
 pub(super) struct Named {
-    /// The server's name (default: the only one running)
+    /// The server's name (default: this folder's if it runs, else the only one that runs)
     pub(super) name: Option<String>,
 }
 

@@ -10,7 +10,7 @@ use crate::config::Flags;
 /// The flags of `run` and `start`, which override the configuration file.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Args)]
 pub(super) struct RunFlags {
-    /// How many workers: N, max, -N (so many fewer than max) or 50%
+    /// How many workers: N, max (one per usable core), -N (so many fewer) or 50%
     #[arg(
         short,
         long,
@@ -19,22 +19,22 @@ pub(super) struct RunFlags {
         allow_hyphen_values = true
     )]
     instances: Option<String>,
-    /// Listen at host:port, [::]:port or unix:/path; may be repeated
+    /// Listen at host:port, [::]:port, :port or unix:/path; may be repeated
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
-    /// development, production or another word (also APP_ENV)
+    /// The environment: development, production or another word (default: APP_ENV)
     #[arg(long)]
     env: Option<String>,
     /// The server's name (default: the folder's)
     #[arg(short, long)]
     name: Option<String>,
-    /// Serve the files of this folder
+    /// Serve the files of this folder (default: ./public or ./static with an index.html)
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
     /// Write the master's pid to this file
     #[arg(long, value_name = "FILE")]
     pid_file: Option<PathBuf>,
-    /// Set an environment variable; may be repeated
+    /// Set an environment variable of the workers; may be repeated
     #[arg(short = 'e', value_name = "K=V", value_parser = key_value)]
     set: Vec<(String, String)>,
     /// Only find out whether this program could take the server over

@@ -26,7 +26,10 @@ impl Logs {
     /// Makes the folder and the files, which only this user can read.
     pub(super) fn open(folder: &Path) -> Result<Self, Failure> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(Failure::to(format!("make the folder {}", folder.display())))?;
+        made.map_err(Failure::to(format!(
+            "make the folder {} for the logs (`run` serves in the foreground and needs none)",
+            folder.display()
+        )))?;
         let (out, error) = (folder.join("out.log"), folder.join("error.log"));
         let length = append(&error)?.metadata().map_or(0, |meta| meta.len());
         Ok(Self {

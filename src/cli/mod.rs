@@ -21,6 +21,7 @@ mod verbs;
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::ExitCode;
 
 use clap::Parser;
 
@@ -29,6 +30,15 @@ use self::failure::Failure;
 use self::outcome::Outcome;
 use crate::exit::Exit;
 use crate::master::Workload;
+use crate::server::Server;
+
+impl Server {
+    /// Runs it: serves, or does what the verb on the command line says.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        run(&self.args, &*self.workload).into()
+    }
+}
 
 /// Does what the command line says; `workload` is what a worker of this program does.
 pub(crate) fn run(args: &[OsString], workload: &dyn Workload) -> Exit {

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::args::Common;
 use super::failure::Failure;
+use super::verbs::AT_ONCE;
 use crate::config::{self, Config, Flags, Sources};
-use crate::control::Connection;
+use crate::control::{Command, Connection, call};
 
 /// The control socket of the server that is meant: `--control`, or `--config`'s, or the one of
 /// that name; else this folder's if it is live; else the only live one.
@@ -19,11 +20,14 @@ pub(super) fn find(
     program: &str,
 ) -> Result<PathBuf, Failure> {
     if let Some(path) = &common.control {
+        name.map_or(Ok(()), |name| must_be(path, &name))?;
         return Ok(path.clone());
     }
     let sources = sources(common.config.clone())?;
     if common.config.is_some() {
-        return Ok(load(&sources)?.control.socket);
+        let path = load(&sources)?.control.socket;
+        name.map_or(Ok(()), |name| must_be(&path, &name))?;
+        return Ok(path);
     }
     // A folder without a configuration, or with a broken one, must not keep `stop` from work.
     let here = load(&sources).ok();
@@ -31,6 +35,23 @@ pub(super) fn find(
     match name {
         Some(name) => by_name(&name, here, &folder),
         None => only_live(here, &folder, program),
+    }
+}
+
+/// Two ways of saying which server is meant must not mean two servers.
+///
+/// # Errors
+/// When the server at `path` does not answer, or has another name.
+fn must_be(path: &Path, name: &str) -> Result<(), Failure> {
+    let answer = call(path, &Command::Describe, Some(AT_ONCE))?;
+    let data = answer.data.unwrap_or_default();
+    match data["name"].as_str() {
+        Some(other) if other != name => {
+            let path = path.display();
+            let text = format!("the server at {path} is called {other}, not {name}");
+            Err(Failure::Usage(text))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -99,7 +99,7 @@ pub(super) fn check_socket_path(path: &Path) -> Result<(), String> {
     let length = path.as_os_str().len();
     if length > LONGEST_SOCKET_PATH {
         return Err(format!(
-            "the socket path {} is {length} bytes long; the kernel allows {LONGEST_SOCKET_PATH}",
+            "the socket path {} is {length} bytes long; the kernel allows {LONGEST_SOCKET_PATH}: choose a shorter one",
             path.display()
         ));
     }
@@ -192,7 +192,7 @@ mod tests {
         let long = format!("unix:/{}", "x".repeat(107));
         let error = ListenAddress::resolve(&long, Path::new("/")).unwrap_err();
         assert!(
-            error.ends_with("is 108 bytes long; the kernel allows 107"),
+            error.ends_with("is 108 bytes long; the kernel allows 107: choose a shorter one"),
             "{error}"
         );
     }

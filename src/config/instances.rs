@@ -23,14 +23,14 @@ impl Instances {
                 .and_then(|part| u8::try_from(part).ok())
                 .map(Self::Percent)
         } else if let Some(fewer) = text.strip_prefix('-') {
-            number(fewer, Self::MOST).map(Self::Fewer)
+            number(fewer, u16::MAX).map(Self::Fewer)
         } else {
             number(text, Self::MOST).map(Self::Exact)
         };
         parsed.ok_or_else(|| {
             format!(
-                "{text:?} is not a number of workers: `max`, 1 to {most}, -1 to -{most} (fewer \
-                 than max), or 1% to 100%",
+                "{text:?} is not a number of workers: `max`, 1 to {most}, -1, -2 … (fewer than \
+                 max, at least one), or 1% to 100%",
                 most = Self::MOST
             )
         })
@@ -83,6 +83,7 @@ mod tests {
             ("0", Instances::Max, "max"),
             ("-1", Instances::Fewer(1), "-1"),
             ("-512", Instances::Fewer(512), "-512"),
+            ("-999", Instances::Fewer(999), "-999"),
             ("1", Instances::Exact(1), "1"),
             (" 512 ", Instances::Exact(512), "512"),
             ("1%", Instances::Percent(1), "1%"),
@@ -92,7 +93,7 @@ mod tests {
             assert_eq!(expected.to_string(), written);
         }
         for text in [
-            "", "-", "-0", "--1", "513", "-513", "0%", "101%", "%", "+2", "1.5", "MAX",
+            "", "-", "-0", "--1", "513", "-65536", "0%", "101%", "%", "+2", "1.5", "MAX",
         ] {
             assert!(Instances::parse(text).is_err(), "{text}");
         }
@@ -106,6 +107,7 @@ mod tests {
             (Instances::Max, 100_000, 512),
             (Instances::Fewer(1), 8, 7),
             (Instances::Fewer(8), 8, 1),
+            (Instances::Fewer(999), 8, 1),
             (Instances::Exact(64), 2, 64),
             (Instances::Percent(50), 8, 4),
             (Instances::Percent(50), 3, 2),

@@ -48,6 +48,11 @@ impl Decoder {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// What was received and is no whole message yet.
+    pub(super) fn rest(&self) -> &[u8] {
+        &self.buffer
+    }
+
     /// The next whole message, or none while it is incomplete.
     ///
     /// # Errors

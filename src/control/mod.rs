@@ -35,13 +35,13 @@ pub(crate) enum ControlError {
         path: PathBuf,
     },
     /// Something else has the name.
-    #[error("cannot make the control socket {}: it exists and is no socket", path.display())]
+    #[error("cannot make the control socket {}: it exists and is no socket; remove it or choose another path", path.display())]
     NotASocket {
         /// Where.
         path: PathBuf,
     },
     /// The folder, the name or the socket was refused by the system.
-    #[error("cannot make the control socket {}", path.display())]
+    #[error("cannot make the control socket {} (--control or control.socket may name another place)", path.display())]
     Bind {
         /// Where.
         path: PathBuf,

@@ -112,6 +112,21 @@ impl Peer {
         self.write();
     }
 
+    /// What has come of a command that is not whole yet; none when it is.
+    pub(super) fn unread(&self) -> Option<&[u8]> {
+        match &self.state {
+            State::Reading { decoder, .. } => Some(decoder.rest()),
+            _ => None,
+        }
+    }
+
+    /// Goes on reading a command of which `bytes` have come.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        if let State::Reading { decoder, .. } = &mut self.state {
+            decoder.push(bytes);
+        }
+    }
+
     /// Whether an answer is on its way.
     pub(super) fn is_writing(&self) -> bool {
         matches!(self.state, State::Writing { .. })

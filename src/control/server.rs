@@ -114,6 +114,21 @@ impl ControlSocket {
             .map(AsFd::as_fd)
     }
 
+    /// Operators whose command has not come yet, and what there is of it: the next image reads on.
+    pub(crate) fn readers(&self) -> Vec<(BorrowedFd<'_>, &[u8])> {
+        let peers = self.peers.iter();
+        peers
+            .filter_map(|peer| Some((peer.as_fd(), peer.unread()?)))
+            .collect()
+    }
+
+    /// Takes an operator over whose command another image of this master began to read.
+    pub(crate) fn adopt_reader(&mut self, fd: OwnedFd, bytes: &[u8]) {
+        let mut peer = Peer::new(self.new_id(), fd, clock::now_ms());
+        peer.push(bytes);
+        self.peers.push(peer);
+    }
+
     /// The listener, to carry it over a re-exec.
     pub(crate) fn listener_fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()

@@ -1,5 +1,6 @@
 //! What the server says about itself: sentences with fields, on standard error.
 
+mod stderr;
 mod target;
 
 pub(crate) use target::{open, reopen_stdio};
@@ -16,8 +17,7 @@ pub(crate) fn start(level: &str) {
         .unwrap_or_else(|_| EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_writer(|| stderr::ErrorLog)
         .with_target(false)
         .finish();
     let _ = tracing::subscriber::set_global_default(subscriber); // set before: an upgrade, a test

@@ -1,10 +1,13 @@
 //! What operators say on the control socket, and by signals that are no more than a word.
 
+use std::os::fd::AsFd;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::Master;
 use super::jobs::Wanted;
 use super::link::Order;
+use super::seed::Plan;
 use crate::control::{Answer, ClientId, Command};
 use crate::exit::Exit;
 use crate::log;
@@ -38,9 +41,16 @@ impl Master<'_> {
             Command::Scale { to } => self.request(client, Wanted::Scale(to)),
             Command::Stop {
                 instance: Some(slot),
-                ..
+                timeout_ms,
+                force,
             } => {
-                self.request(client, Wanted::StopInstance(SlotId(slot)));
+                let slot = SlotId(slot);
+                let what = Wanted::StopInstance {
+                    slot,
+                    timeout_ms,
+                    force,
+                };
+                self.request(client, what);
             }
             Command::Stop {
                 instance: None,
@@ -82,23 +92,29 @@ impl Master<'_> {
         {
             tracing::error!(%error, "cannot reopen standard output and error");
         }
-        let processes = self.slots.iter().flat_map(|slot| {
-            let plan = std::rc::Rc::clone(&slot.plan);
+        for plan in self.plans() {
+            if let Err(error) = plan.reopen() {
+                tracing::error!(%error, "cannot reopen the access log, the old one is kept");
+            }
+        }
+        for slot in &self.slots {
+            let file = slot.plan.access_log.borrow();
+            let fds: Vec<_> = file.iter().map(AsFd::as_fd).collect();
             slot.processes()
-                .map(move |process| (std::rc::Rc::clone(&plan), process))
-        });
-        for (plan, process) in processes {
-            let file = match log::open(&plan.config.access_log.path) {
-                Ok(file) => file,
-                Err(error) => {
-                    tracing::error!(%error, "cannot reopen the access log, the old one is kept");
-                    continue;
-                }
-            };
-            let fds: Vec<_> = file.iter().map(std::os::fd::AsFd::as_fd).collect();
-            process.tell(&Order::Reopen, &fds);
+                .for_each(|process| process.tell(&Order::Reopen, &fds));
         }
         tracing::info!("logs reopened");
+    }
+
+    /// The plans that workers follow now: usually one, more during a rollout.
+    fn plans(&self) -> Vec<Rc<Plan>> {
+        let mut plans = vec![Rc::clone(&self.plan)];
+        for slot in &self.slots {
+            if !plans.iter().any(|plan| Rc::ptr_eq(plan, &slot.plan)) {
+                plans.push(Rc::clone(&slot.plan));
+            }
+        }
+        plans
     }
 
     /// Gives the last answers a moment to be read.

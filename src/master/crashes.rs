@@ -72,7 +72,7 @@ impl Crashes {
         while self
             .times
             .front()
-            .is_some_and(|time| now - time > rules.restart_window)
+            .is_some_and(|time| now.saturating_sub(*time) > rules.restart_window)
         {
             self.times.pop_front();
         }

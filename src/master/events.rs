@@ -104,6 +104,9 @@ impl Master<'_> {
                 }
                 self.feed(slot, Role::Incumbent, WorkerEvent::Forked);
             }
+            Err(error) if self.phase == Phase::Starting => {
+                self.fail_start(slot, &format!("cannot fork worker {slot}: {error}"));
+            }
             Err(error) => {
                 tracing::error!(%slot, %error, "cannot fork a worker, trying again");
                 let until = clock::now_ms() + super::crashes::CAP_MS / 10;
@@ -130,7 +133,7 @@ impl Master<'_> {
         };
         let row = self.scoreboard.snapshot(process.row);
         let (connections, inflight) = (row.connections, row.inflight);
-        let uptime_ms = clock::now_ms() - process.born;
+        let uptime_ms = clock::now_ms().saturating_sub(process.born);
         let generation = process.generation;
         if self.is_expected(slot, role) && ending == Ending::Code(0) {
             tracing::info!(%slot, %pid, generation, uptime_ms, "worker left");
@@ -182,7 +185,7 @@ impl Master<'_> {
         match report {
             Report::Ready => {
                 if let Some(process) = self.process_of(slot, role) {
-                    let boot_ms = clock::now_ms() - process.born;
+                    let boot_ms = clock::now_ms().saturating_sub(process.born);
                     let (pid, generation) = (process.pid, process.generation);
                     tracing::info!(%slot, %pid, generation, boot_ms, "worker ready");
                 }

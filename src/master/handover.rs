@@ -22,7 +22,7 @@ use super::state::WorkerState;
 use crate::config::ListenAddress;
 use crate::control::ClientId;
 use crate::net::{HandOffQueue, Listener, ListenerId, ListenerSet, ListenerSockets};
-use crate::scoreboard::{RowId, SlotId};
+use crate::scoreboard::{RowId, Scoreboard, SlotId};
 use crate::sys::fd;
 
 /// The environment variable that names the memfd.
@@ -46,10 +46,14 @@ pub(crate) struct Handover {
     /// The files behind standard output and error, in the background.
     pub(super) stdio: Option<(PathBuf, PathBuf)>,
     pub(super) scoreboard_fd: RawFd,
+    /// Its size. An image that would make another one refuses the upgrade.
+    scoreboard_words: usize,
     pub(super) control_fd: RawFd,
     pub(super) control_path: PathBuf,
     /// Who asked for the upgrade and waits for its outcome.
     pub(super) caller_fds: Vec<RawFd>,
+    /// Who has not said yet what to do, and what has come of it.
+    pub(super) readers: Vec<(RawFd, Vec<u8>)>,
     /// Who asked for something else meanwhile.
     pub(super) requests: Vec<(Option<RawFd>, Wanted)>,
     listeners: Vec<ListenerState>,
@@ -123,11 +127,19 @@ struct ProcessState {
 impl Handover {
     /// Writes the description into a new memfd, which is closed on `execve` unless told otherwise.
     pub(super) fn write(&self) -> io::Result<OwnedFd> {
-        let file = memfd_create("appserver-handover", MFdFlags::MFD_CLOEXEC)?;
-        let mut file = File::from(file);
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.rewind()?;
-        Ok(file.into())
+        write_memfd(&serde_json::to_vec(self)?)
+    }
+
+    /// The same state for the image before this one, which is to report `reason`.
+    pub(super) fn returning(
+        &self,
+        previous: &PreviousState,
+        reason: String,
+    ) -> io::Result<OwnedFd> {
+        let mut state = serde_json::to_value(self)?;
+        state["binary"] = serde_json::to_value(&previous.binary)?;
+        state["returned"] = reason.into();
+        write_memfd(&serde_json::to_vec(&state)?)
     }
 
     /// Reads the description that the previous image left in the descriptor with this number.
@@ -150,13 +162,21 @@ impl Handover {
                 "the state has version {other}, this binary reads {VERSION}"
             ));
         }
-        serde_json::from_slice(&bytes).map_err(|error| error.to_string())
+        let state: Self = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+        if state.scoreboard_words != Scoreboard::WORDS {
+            let (theirs, ours) = (state.scoreboard_words, Scoreboard::WORDS);
+            return Err(format!(
+                "the scoreboard has {theirs} words, this binary's has {ours}"
+            ));
+        }
+        Ok(state)
     }
 
     /// All descriptors that are handed on.
     pub(super) fn descriptors(&self) -> Vec<RawFd> {
         let mut all = vec![self.scoreboard_fd, self.control_fd];
         all.extend(&self.caller_fds);
+        all.extend(self.readers.iter().map(|(fd, _)| *fd));
         all.extend(self.requests.iter().filter_map(|(fd, _)| *fd));
         all.extend(
             self.queues
@@ -208,6 +228,14 @@ impl Handover {
     }
 }
 
+fn write_memfd(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let file = memfd_create("appserver-handover", MFdFlags::MFD_CLOEXEC)?;
+    let mut file = File::from(file);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
 #[derive(Deserialize)]
 struct Version {
     version: u32,
@@ -235,12 +263,19 @@ impl Master<'_> {
             scaled: self.scaled,
             binary,
             stdio: self.setup.stdio.clone(),
+            scoreboard_words: Scoreboard::WORDS,
             scoreboard_fd: self.scoreboard.file().as_raw_fd(),
             control_fd: desk.control.listener_fd().as_raw_fd(),
             control_path: self.plan.config.control.socket.clone(),
             caller_fds: callers
                 .iter()
                 .filter_map(|client| client_fd(*client))
+                .collect(),
+            readers: desk
+                .control
+                .readers()
+                .into_iter()
+                .map(|(fd, bytes)| (fd.as_raw_fd(), bytes.to_vec()))
                 .collect(),
             requests: self
                 .requests

@@ -20,7 +20,7 @@ impl Master<'_> {
     /// Looks at all heartbeats. Skipped when the master itself was late: then the machine stood
     /// still, and the workers have not had their chance to stamp.
     pub(super) fn scan(&mut self, now: u64) {
-        let since = now - self.scanned;
+        let since = now.saturating_sub(self.scanned);
         if since < SCAN_MS {
             return;
         }
@@ -70,7 +70,8 @@ impl Master<'_> {
             let seats = std::iter::once(&mut slot.incumbent).chain(successor);
             let seats = seats.chain(slot.leavers.iter_mut());
             for process in seats.filter_map(|seat| seat.process.as_mut()) {
-                let elapsed = now - process.cpu.at;
+                // It may have been forked after `now` was read.
+                let elapsed = now.saturating_sub(process.cpu.at);
                 if elapsed >= CPU_MS {
                     let used = proc::cpu_time(process.pid);
                     let share = millis(used.saturating_sub(process.cpu.used));

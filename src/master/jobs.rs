@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::rollout::Rollout;
 use super::scale::Scaling;
 use super::slot::Role;
-use super::state::WorkerState;
+use super::state::{Afterwards, WorkerState};
 use super::upgrade::Check;
 use super::{Master, Phase};
 use crate::control::{Answer, ClientId, ScaleTo};
@@ -46,7 +46,14 @@ pub(super) enum Wanted {
     /// Have so many workers.
     Scale(ScaleTo),
     /// Stop one worker and leave its place empty.
-    StopInstance(SlotId),
+    StopInstance {
+        /// Whose.
+        slot: SlotId,
+        /// How long that may take, in milliseconds, if not `kill_timeout`.
+        timeout_ms: Option<u64>,
+        /// Whether its connections are cut.
+        force: bool,
+    },
     /// Replace the master's own image.
     Upgrade {
         /// By this file; by the one it was started from, if none.
@@ -121,7 +128,11 @@ impl Master<'_> {
             }
             Wanted::Restart(slot) => self.begin_restart(client, slot),
             Wanted::Scale(to) => self.begin_scaling(client, to),
-            Wanted::StopInstance(slot) => self.begin_stop_instance(client, slot),
+            Wanted::StopInstance {
+                slot,
+                timeout_ms,
+                force,
+            } => self.begin_stop_instance(client, slot, timeout_ms, force),
             Wanted::Upgrade { binary, only_check } => {
                 self.begin_check(client, binary, only_check);
             }
@@ -158,7 +169,13 @@ impl Master<'_> {
             (Some(WorkerState::Booting { .. }), None) => {
                 format!("worker {slot} died before it was ready: {ending}")
             }
-            (Some(WorkerState::Killed { .. }), None) => {
+            (
+                Some(WorkerState::Killed {
+                    then: Afterwards::Crash,
+                    ..
+                }),
+                None,
+            ) => {
                 let timeout = place.plan.config.workers.listen_timeout;
                 format!("worker {slot} was not ready within listen_timeout ({timeout:?})")
             }
@@ -170,7 +187,7 @@ impl Master<'_> {
         }
         match &mut self.job {
             Some(Job::Rollout(rollout)) if role == Role::Successor => rollout.note(reason),
-            Some(Job::Scaling(scaling)) => scaling.note(slot, reason),
+            Some(Job::Scaling(scaling)) if role == Role::Incumbent => scaling.note(slot, reason),
             _ => {}
         }
     }
@@ -189,6 +206,15 @@ impl Master<'_> {
     pub(super) fn on_other_exit(&mut self, pid: nix::unistd::Pid, ending: Ending) {
         if let Some(Job::Check(check)) = &mut self.job {
             check.note_exit(pid, ending);
+        }
+    }
+
+    /// Answers who asked for what cannot be done. Nothing is wrong with the server.
+    pub(super) fn decline(&mut self, client: Option<ClientId>, message: &str) {
+        tracing::warn!("{message}");
+        let answer = Answer::new(Exit::Failed, message);
+        if let Some(client) = client {
+            self.desk().control.answer(client, &answer);
         }
     }
 

@@ -13,6 +13,7 @@ mod health;
 mod jobs;
 mod link;
 mod plan;
+mod resume;
 mod retire;
 mod rollout;
 mod run;

@@ -14,8 +14,8 @@ use crate::sys::user;
 #[non_exhaustive]
 pub(crate) enum PlanError {
     /// A log file cannot be opened.
-    #[error("cannot open the access log: {0}")]
-    Log(#[source] io::Error),
+    #[error("access log: {0}; make its folder, or set access_log.path")]
+    Log(io::Error), // shown, and so not a source too
     /// The user or the group does not exist.
     #[error("cannot run workers as configured: {0}")]
     Identity(String),
@@ -25,7 +25,9 @@ impl Plan {
     /// Opens what workers share and looks up who they become.
     pub(super) fn new(loaded: Loaded, generation: u64) -> Result<Self, PlanError> {
         let Loaded { config, app_env } = loaded;
-        let access_log = log::open(&config.access_log.path).map_err(PlanError::Log)?;
+        let access_log = log::open(&config.access_log.path)
+            .map_err(PlanError::Log)?
+            .into();
         let identity = match &config.user {
             Some(name) if user::is_root() => {
                 Some(user::find(name, config.group.as_deref()).map_err(PlanError::Identity)?)
@@ -39,6 +41,13 @@ impl Plan {
             access_log,
             identity,
         })
+    }
+
+    /// Opens the log files anew, for those workers that are forked from now on.
+    pub(super) fn reopen(&self) -> io::Result<()> {
+        let file = log::open(&self.config.access_log.path)?;
+        self.access_log.replace(file);
+        Ok(())
     }
 
     /// The addresses to listen at, with their backlogs.

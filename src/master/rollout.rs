@@ -105,6 +105,9 @@ impl Master<'_> {
                 return;
             }
         };
+        if self.plan.config.user != plan.config.user {
+            super::plan::warn_of_root(&plan.config); // else it was said at the start
+        }
         super::plan::warn_of_limit(&plan.config);
         self.begin_rollout(Kind::Reload, &Rc::new(plan), callers);
     }
@@ -116,7 +119,7 @@ impl Master<'_> {
             Some(slot) if self.standing().contains(&slot) => [slot].into(),
             Some(slot) => {
                 let text = format!("there is no slot {slot}: `list` shows those there are");
-                self.answer_all(client, Exit::Failed, &text, None);
+                self.decline(client, &text);
                 return;
             }
         };
@@ -133,6 +136,9 @@ impl Master<'_> {
         let mut rollout = self.rollout(kind, Rc::clone(plan), callers);
         if let Err(error) = self.listeners.open(&plan.addresses()) {
             let text = format!("{word} refused, nothing has changed: {error}");
+            if rollout.kind == Kind::Upgrade {
+                self.return_to_previous_image(&text, &rollout.callers);
+            }
             self.answer_all(rollout.callers, Exit::Failed, &text, None);
             return;
         }
@@ -270,7 +276,7 @@ impl Master<'_> {
         }
         self.forget_previous_image();
         let (word, generation) = (kind.word(), plan.generation);
-        let seconds = Duration::from_millis(clock::now_ms() - begun).as_secs_f64();
+        let seconds = Duration::from_millis(clock::now_ms().saturating_sub(begun)).as_secs_f64();
         let text = format!("{word} done: generation {generation}, {count} workers, {seconds:.2} s");
         let data = serde_json::json!({ "generation": generation, "workers": count });
         self.answer_all(callers, Exit::Done, &text, Some(data));
@@ -281,10 +287,8 @@ impl Master<'_> {
     fn end_unlisted(&mut self) {
         let wanted = self.plan.addresses();
         let is_unlisted = |asked| !wanted.iter().any(|(address, _)| address == asked);
-        let ended: Vec<ListenerId> = self
-            .listeners
-            .listeners
-            .iter()
+        let listeners = self.listeners.listeners.iter();
+        let ended: Vec<ListenerId> = listeners
             .filter(|listener| is_unlisted(&listener.asked))
             .map(|listener| listener.id)
             .collect();
@@ -349,7 +353,9 @@ impl Master<'_> {
                 .and_then(born)
                 .is_some_and(|it| it != self.plan.generation)
         };
-        rollout.pending = self.standing().into_iter().filter(given_up).collect();
+        rollout.pending = self.standing();
+        rollout.pending.truncate(rollout.count);
+        rollout.pending.retain(given_up);
         self.job = Some(Job::Rollout(rollout));
     }
 

@@ -20,7 +20,6 @@ impl Master<'_> {
     /// Serves until the server is told to stop; says how the program ends.
     pub(crate) fn run(mut self) -> Exit {
         loop {
-            self.wait();
             self.take_signals();
             self.reap();
             self.take_reports();
@@ -31,6 +30,7 @@ impl Master<'_> {
             if let Some(exit) = self.is_over() {
                 return self.end(exit);
             }
+            self.wait(); // last: after an upgrade there is something to do at once
         }
     }
 
@@ -86,7 +86,10 @@ impl Master<'_> {
     fn take_signals(&mut self) {
         while let Some(received) = signal::next(&self.desk().signals) {
             tracing::debug!(signal = %received.signal, "signal received");
-            self.on_signal(received.signal);
+            // A terminal sends WINCH whenever its window is resized: nobody means the workers.
+            if received.signal != Signal::SIGWINCH || !received.from_terminal {
+                self.on_signal(received.signal);
+            }
         }
     }
 
@@ -109,7 +112,7 @@ impl Master<'_> {
     fn on_interrupt(&mut self) {
         let now = clock::now_ms();
         match self.interrupted.replace(now) {
-            Some(before) if now - before < IMPATIENCE_MS => self.stop_now(None),
+            Some(before) if now.saturating_sub(before) < IMPATIENCE_MS => self.stop_now(None),
             _ => self.stop_gracefully(true, true, None),
         }
     }

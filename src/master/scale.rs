@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use nix::sys::signal::Signal;
+
+use super::crashes::Crashes;
 use super::jobs::Job;
 use super::link::GENTLY;
 use super::state::WorkerState;
@@ -9,6 +12,7 @@ use super::{Master, Phase};
 use crate::control::{ClientId, ScaleTo};
 use crate::exit::Exit;
 use crate::scoreboard::{MAX_SLOTS, SlotId};
+use crate::sys::{clock, signal};
 
 /// A change of the number of workers, under way.
 #[derive(Debug)]
@@ -20,8 +24,12 @@ pub(super) struct Scaling {
     added: Vec<SlotId>,
     /// Slots whose processes have to leave.
     leaving: Vec<SlotId>,
+    /// What the operator had scaled to before.
+    before: Option<u16>,
     /// Why a worker of an added slot could not boot.
     failures: BTreeMap<SlotId, String>,
+    /// Why a slot could not be made.
+    error: Option<String>,
     /// Whether a worker did not leave in time.
     is_forced: bool,
     /// Whether the slots stay, empty, where workers have left.
@@ -35,15 +43,19 @@ impl Scaling {
             to,
             added: Vec::new(),
             leaving: Vec::new(),
+            before: None,
             failures: BTreeMap::new(),
+            error: None,
             is_forced: false,
             keeps_slots: false,
         }
     }
 
-    /// Notes why a worker could not boot.
+    /// Notes why a worker could not boot; those that stay are none of its business.
     pub(super) fn note(&mut self, slot: SlotId, reason: String) {
-        self.failures.insert(slot, reason);
+        if self.added.contains(&slot) {
+            self.failures.insert(slot, reason);
+        }
     }
 
     /// Notes that a worker had to be killed.
@@ -67,16 +79,18 @@ impl Master<'_> {
         };
         if to == 0 || to > MAX_SLOTS {
             let text = format!("cannot scale to {to} workers: 1 to {MAX_SLOTS} are possible");
-            self.answer_all(client, Exit::Failed, &text, None);
+            self.decline(client, &text);
             return;
         }
         if self.phase == Phase::Paused {
             let text = "the workers were stopped (WINCH): `reload` starts them again";
-            self.answer_all(client, Exit::Failed, text, None);
+            self.decline(client, text);
             return;
         }
-        self.scaled = u16::try_from(to).ok();
         let mut scaling = Scaling::new(client, to);
+        scaling.before = self.scaled;
+        self.scaled = u16::try_from(to).ok();
+        self.retry_failed();
         let plan = std::rc::Rc::clone(&self.plan);
         while self.standing().len() < to {
             match self.add_slot(&plan) {
@@ -90,10 +104,7 @@ impl Master<'_> {
                     }
                 }
                 Err(error) => {
-                    scaling.note(
-                        SlotId(u16::try_from(to).unwrap_or(u16::MAX)),
-                        error.to_string(),
-                    );
+                    scaling.error = Some(error.to_string());
                     break;
                 }
             }
@@ -105,8 +116,26 @@ impl Master<'_> {
         self.job = Some(Job::Scaling(scaling));
     }
 
+    /// Starts a worker where crashes had led to giving up: whoever scales wants workers.
+    fn retry_failed(&mut self) {
+        for id in self.standing() {
+            if let Some(slot) = self.slot_mut(id)
+                && slot.incumbent.state == WorkerState::Failed
+            {
+                slot.crashes = Crashes::default();
+                self.boot(id);
+            }
+        }
+    }
+
     /// Stops one worker; its place stays, empty, until a reload or restart fills it.
-    pub(super) fn begin_stop_instance(&mut self, client: Option<ClientId>, slot: SlotId) {
+    pub(super) fn begin_stop_instance(
+        &mut self,
+        client: Option<ClientId>,
+        slot: SlotId,
+        timeout_ms: Option<u64>,
+        force: bool,
+    ) {
         let serving = |id: &SlotId| {
             self.slot(*id)
                 .is_some_and(|slot| slot.incumbent.process.is_some())
@@ -115,27 +144,40 @@ impl Master<'_> {
         others.retain(|other| *other != slot);
         if !serving(&slot) {
             let text = format!("slot {slot} has no worker: `list` shows those there are");
-            self.answer_all(client, Exit::Failed, &text, None);
+            self.decline(client, &text);
             return;
         }
         if !others.iter().any(serving) {
             let text = "this is the only worker: use `stop` to stop the server";
-            self.answer_all(client, Exit::Failed, text, None);
+            self.decline(client, text);
             return;
         }
-        let until = self.kill_deadline(slot);
+        let until = match timeout_ms {
+            Some(limit) => Some(clock::now_ms().saturating_add(limit)),
+            None => self.kill_deadline(slot),
+        };
         self.dismiss(slot, until, GENTLY);
+        if force {
+            self.kill_processes(slot);
+        }
         let mut scaling = Scaling::new(client, self.standing().len());
         scaling.leaving.push(slot);
         scaling.keeps_slots = true;
         self.job = Some(Job::Scaling(scaling));
     }
 
+    fn kill_processes(&self, slot: SlotId) {
+        for process in self.slot(slot).iter().flat_map(|slot| slot.processes()) {
+            signal::send(process.pid, Signal::SIGKILL);
+        }
+    }
+
     /// Looks whether the new workers serve and the retired ones have left.
     pub(super) fn advance_scaling(&mut self, scaling: Scaling) {
-        if let Some(reason) = scaling.failures.values().next() {
+        let failure = scaling.error.iter().chain(scaling.failures.values());
+        if let Some(reason) = failure.into_iter().next() {
             let text = format!("scale failed, the count is as it was: {reason}");
-            self.scaled = u16::try_from(self.standing().len() - scaling.added.len()).ok();
+            self.scaled = scaling.before;
             for slot in &scaling.added {
                 self.retire(*slot);
             }

@@ -1,6 +1,7 @@
 //! Everything a worker receives at its fork, and the trait by which the master starts it without
 //! knowing what it does.
 
+use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -30,8 +31,9 @@ pub(crate) struct Plan {
     pub(crate) app_env: Vec<(String, String)>,
     /// How many reloads and upgrades there were before.
     pub(crate) generation: u64,
-    /// Where their access log goes; none when it is off.
-    pub(crate) access_log: Option<OwnedFd>,
+    /// Where their access log goes; none when it is off. `USR1` replaces it, also for those that
+    /// are forked later.
+    pub(crate) access_log: RefCell<Option<OwnedFd>>,
     /// Who they become, when the master is root and the configuration names a user.
     pub(crate) identity: Option<Identity>,
 }

@@ -12,7 +12,7 @@ use super::seed::{Plan, Seed};
 use super::slot::{CpuShare, Process};
 use crate::exit::Exit;
 use crate::scoreboard::{RowId, SlotId};
-use crate::sys::{clock, env, fork, signal, title, user};
+use crate::sys::{clock, env, fork, orphan, signal, title, user};
 
 /// The signals a worker reads.
 const RECEIVED: [Signal; 4] = [
@@ -39,13 +39,18 @@ impl Master<'_> {
         self.scoreboard.row(row).open_for(slot, plan.generation);
         let born = clock::now_ms();
         let master = getpid();
-        let pid = fork::fork(|| self.child(slot, row, theirs, plan, master).code())?;
+        let mut ours = Some(ours);
+        let pid = fork::fork(|| {
+            ours = None; // a worker that held it would never see the master's end
+            self.child(slot, row, theirs, plan, master).code()
+        })?;
+        let link = ours.ok_or_else(|| io::Error::other("the link is gone"))?;
         self.scoreboard.row(row).set_pid(pid.as_raw());
         tracing::info!(%slot, %pid, generation = plan.generation, "worker forked");
         Ok(Process {
             pid,
             row,
-            link: ours,
+            link,
             generation: plan.generation,
             image: self.image,
             born,
@@ -129,7 +134,7 @@ impl Master<'_> {
         if let Some(identity) = plan.identity {
             user::become_user(identity)?;
         }
-        user::follow_parent(master, Signal::SIGTERM)
+        orphan::follow_parent(master, plan.config.workers.kill_timeout)
     }
 
     /// Closes, in a child, what belongs to the master alone: its control socket and clients, its

@@ -147,6 +147,7 @@ fn name(addresses: &[usize]) -> String {
                 .name()
                 .map_or_else(|| "?".to_owned(), |name| format!("{name:#}"));
             is_first |= function.contains(FIRST) || function.starts_with("live<");
+            let function = without_arguments(&function);
             let _ = write!(text, "  {depth:>2}: {function}"); // a String takes all
             if let (Some(file), Some(line)) = (symbol.filename(), symbol.lineno()) {
                 let _ = write!(text, " at {}:{line}", file.display());
@@ -161,4 +162,41 @@ fn name(addresses: &[usize]) -> String {
         }
     }
     text
+}
+
+/// A function's name without the types it is used with: those of an optimised future fill a page.
+fn without_arguments(name: &str) -> String {
+    let (mut text, mut depth, mut before) = (String::new(), 0_usize, ' ');
+    for letter in name.chars() {
+        let follows_name = before.is_alphanumeric() || matches!(before, '_' | '}');
+        match letter {
+            '<' if depth > 0 || follows_name => depth += 1,
+            '>' if depth > 0 && before != '-' => depth -= 1, // but not that of an arrow
+            _ if depth == 0 => text.push(letter),
+            _ => {}
+        }
+        before = letter;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_arguments;
+
+    #[test]
+    fn types_are_left_out_and_names_stay() {
+        for (name, short) in [
+            ("shop::checkout", "shop::checkout"),
+            ("poll<Oneshot<Site, Request<Body>>>", "poll"),
+            ("{closure#0}<fn(u8) -> Option<u8>>", "{closure#0}"),
+            ("<Box<F> as Future>::poll", "<Box as Future>::poll"),
+            (
+                "<fn() -> T as FnOnce<()>>::call",
+                "<fn() -> T as FnOnce>::call",
+            ),
+        ] {
+            assert_eq!(without_arguments(name), short);
+        }
+    }
 }

@@ -13,7 +13,7 @@ use super::seed::Plan;
 use super::slot::Slot;
 use super::state::WorkerState;
 use super::{Desk, Master, Phase, Setup, Workload};
-use crate::config::{Loaded, Root};
+use crate::config::{ListenAddress, Loaded, Root};
 use crate::control::{ControlError, ControlSocket, Notice};
 use crate::exit::Exit;
 use crate::net::{ListenerSet, NetError};
@@ -49,7 +49,7 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// The pid file cannot be written.
-    #[error("cannot write the pid file {path}")]
+    #[error("cannot write the pid file {path} (--pid-file or pid_file may name another)")]
     PidFile {
         /// Where.
         path: PathBuf,
@@ -228,18 +228,8 @@ impl<'w> Master<'w> {
         if config.root == Root::Welcome {
             tracing::info!("no folder with an index.html was found: serving the welcome page");
         }
-        let only_here = self
-            .listeners
-            .listeners
-            .iter()
-            .all(|listener| match &listener.bound {
-                crate::config::ListenAddress::Tcp(address) => address.ip().is_loopback(),
-                crate::config::ListenAddress::Unix(_) => true,
-            });
-        if only_here {
-            tracing::info!(
-                "only this machine can connect: --listen 0.0.0.0:8080 opens it to others"
-            );
+        if let Some(hint) = opening_hint(self.listeners.listeners.iter().map(|l| &l.bound)) {
+            tracing::info!("{hint}");
         }
         self.notice(&Notice::Ready(text));
     }
@@ -266,6 +256,22 @@ impl<'w> Master<'w> {
             let _ = notice.send(pipe); // it has gone: nobody waits
         }
     }
+}
+
+/// How to open a server to others, if only this machine can connect to its addresses.
+fn opening_hint<'a>(addresses: impl Iterator<Item = &'a ListenAddress>) -> Option<String> {
+    let mut port = None;
+    for address in addresses {
+        match address {
+            ListenAddress::Tcp(address) if !address.ip().is_loopback() => return None,
+            ListenAddress::Tcp(address) => port = port.or(Some(address.port())),
+            ListenAddress::Unix(_) => {}
+        }
+    }
+    let port = port.unwrap_or(8080);
+    Some(format!(
+        "only this machine can connect: --listen 0.0.0.0:{port} opens it to others"
+    ))
 }
 
 /// A random UUID (version 4, RFC 9562).

@@ -128,8 +128,8 @@ pub(crate) fn step(
             (killed(Afterwards::Refill), vec![E::DumpStack, E::Terminate])
         }
         (S::Serving { since }, V::Exited) => {
-            crashes.served(now - since);
-            if now - since < rules.min_uptime {
+            crashes.served(now.saturating_sub(since));
+            if now.saturating_sub(since) < rules.min_uptime {
                 return after_crash(now, rules, crashes);
             }
             (S::Vacant, vec![E::Fork])

@@ -6,25 +6,20 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use super::Master;
 use super::handover::{HANDOVER_VARIABLE, Handover, PreviousState};
-use super::jobs::{Job, Request};
-use super::plan::raise_file_limit;
-use super::rollout::Kind;
+use super::jobs::Job;
 use super::seed::Plan;
-use super::start::{RECEIVED, StartError};
-use super::{Desk, Master, Phase, Setup, Workload};
-use crate::config::{self, Flags, Loaded, Sources};
-use crate::control::{ClientId, ControlSocket};
+use crate::config::{self, Sources};
+use crate::control::ClientId;
 use crate::exit::Exit;
 use crate::log::chain;
-use crate::scoreboard::Scoreboard;
 use crate::sys::wait::Ending;
-use crate::sys::{clock, env, exec, fd, fork, signal};
+use crate::sys::{clock, exec, fd, fork, signal};
 
 /// What a binary says that has understood everything: this, and its version.
 const APPROVAL: &str = "appserver can take over: ";
@@ -254,127 +249,6 @@ impl Master<'_> {
     }
 }
 
-impl<'w> Master<'w> {
-    /// Goes on where the previous image of this process stopped.
-    ///
-    /// # Errors
-    /// When its state cannot be taken over.
-    pub(crate) fn resume(
-        mut setup: Setup,
-        handover: &Handover,
-        workload: &'w dyn Workload,
-    ) -> Result<Self, StartError> {
-        raise_file_limit();
-        signal::ignore_pipe()?;
-        env::remove(HANDOVER_VARIABLE)?;
-        let loaded = load(&setup.sources, handover).map_err(StartError::Handover)?;
-        setup.binary.clone_from(&handover.binary);
-        setup.stdio.clone_from(&handover.stdio);
-        let control_socket = fd::adopt(handover.control_fd)?;
-        let control = ControlSocket::adopt(control_socket, handover.control_path.clone());
-        let desk = Desk {
-            control,
-            signals: signal::receive(&RECEIVED)?,
-        };
-        let scoreboard = Box::leak(Box::new(Scoreboard::open(fd::adopt(
-            handover.scoreboard_fd,
-        )?)?));
-        let listeners = handover.take_listeners()?;
-        let plan = Rc::new(Plan::new(loaded, handover.generation)?);
-        let mut master = Self::assemble(
-            setup,
-            workload,
-            desk,
-            Rc::clone(&plan),
-            scoreboard,
-            listeners,
-        );
-        master.slots = handover.take_slots(&plan)?;
-        master.instance_id.clone_from(&handover.instance_id);
-        master.image = handover.image + 1;
-        master.started = handover.started;
-        master.scaled = handover.scaled;
-        master.phase = Phase::Running;
-        master.title();
-        master.take_over_clients(handover)?;
-        Ok(master)
-    }
-
-    fn take_over_clients(&mut self, handover: &Handover) -> Result<(), StartError> {
-        let callers = handover
-            .caller_fds
-            .iter()
-            .map(|number| Ok(self.desk().control.adopt_client(fd::adopt(*number)?)))
-            .collect::<io::Result<Vec<_>>>()?;
-        for (number, what) in &handover.requests {
-            let client = match number {
-                None => None,
-                Some(number) => Some(self.desk().control.adopt_client(fd::adopt(*number)?)),
-            };
-            self.requests.push_back(Request {
-                client,
-                what: what.clone(),
-            });
-        }
-        let program = handover
-            .previous
-            .as_ref()
-            .map(|previous| {
-                Ok::<_, io::Error>((
-                    File::from(fd::adopt(previous.program_fd)?),
-                    previous.clone(),
-                ))
-            })
-            .transpose()?;
-        match &handover.returned {
-            // Whoever was replaced meanwhile follows the plan of the image we returned from.
-            Some(reason) => self.begin_undo(reason.clone(), callers),
-            None => {
-                self.previous = program;
-                let next = Plan::new(
-                    Loaded {
-                        config: self.plan.config.clone(),
-                        app_env: self.plan.app_env.clone(),
-                    },
-                    self.plan.generation + 1,
-                )?;
-                tracing::info!("the new binary has taken over, its workers follow");
-                self.begin_rollout(Kind::Upgrade, &Rc::new(next), callers);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The configuration: from its sources, or, for an image that was returned to, as it was.
-fn load(sources: &Sources, handover: &Handover) -> Result<Loaded, String> {
-    let (Some(previous), Some(_)) = (&handover.previous, &handover.returned) else {
-        return config::load(sources).map_err(|problems| problems.to_string());
-    };
-    let text = tempfile_of(&previous.config).map_err(|error| error.to_string())?;
-    let path = PathBuf::from(format!("/proc/self/fd/{}", text.as_raw_fd()));
-    let flags = Flags {
-        config: Some(path),
-        ..Flags::default()
-    };
-    let sources = Sources {
-        flags,
-        env: sources.env.clone(),
-        cwd: sources.cwd.clone(),
-    };
-    let mut loaded = config::load(&sources).map_err(|problems| problems.to_string())?;
-    loaded.config.file.clone_from(&previous.config_file);
-    Ok(loaded)
-}
-
-fn tempfile_of(text: &str) -> io::Result<OwnedFd> {
-    use nix::sys::memfd::{MFdFlags, memfd_create};
-    let file = memfd_create("appserver-config", MFdFlags::MFD_CLOEXEC)?;
-    let mut file = File::from(file);
-    io::Write::write_all(&mut file, text.as_bytes())?;
-    Ok(file.into())
-}
-
 fn set_inherited(numbers: &[RawFd], inherited: bool) -> io::Result<()> {
     numbers
         .iter()
@@ -382,7 +256,7 @@ fn set_inherited(numbers: &[RawFd], inherited: bool) -> io::Result<()> {
 }
 
 /// This process's environment, and where the state is.
-fn environment(state: RawFd) -> Vec<(OsString, OsString)> {
+pub(super) fn environment(state: RawFd) -> Vec<(OsString, OsString)> {
     let others = std::env::vars_os().filter(|(name, _)| name != HANDOVER_VARIABLE);
     others
         .chain([(HANDOVER_VARIABLE.into(), state.to_string().into())])
@@ -404,14 +278,11 @@ pub(crate) fn check(sources: &Sources) -> Exit {
             return Exit::Config;
         }
     };
-    match Plan::new(loaded, 0) {
-        Ok(_) => {
-            println!("{APPROVAL}{}", env!("CARGO_PKG_VERSION"));
-            Exit::Done
-        }
-        Err(error) => {
-            eprintln!("{}", chain(&error));
-            Exit::Failed
-        }
+    // After the exec there is no way back from a log that cannot be opened.
+    if let Err(error) = Plan::new(loaded, 0) {
+        eprintln!("{}", chain(&error));
+        return Exit::Failed;
     }
+    println!("{APPROVAL}{}", env!("CARGO_PKG_VERSION"));
+    Exit::Done
 }

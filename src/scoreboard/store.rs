@@ -12,7 +12,6 @@ use crate::sys::shm::SharedWords;
 const SLOT_WORDS: usize = 16;
 const SERVING: usize = 0;
 const TOTALS: usize = 1;
-const WORDS: usize = MAX_SLOTS * SLOT_WORDS + MAX_ROWS * ROW_WORDS;
 
 /// The whole board. The master makes it before the first fork; every process maps it.
 #[derive(Debug)]
@@ -21,13 +20,16 @@ pub(crate) struct Scoreboard {
 }
 
 impl Scoreboard {
+    /// The size of the whole.
+    pub(crate) const WORDS: usize = MAX_SLOTS * SLOT_WORDS + MAX_ROWS * ROW_WORDS;
+
     /// Makes an empty board.
     ///
     /// # Errors
     /// When the kernel grants no memory for it.
     pub(crate) fn create() -> io::Result<Self> {
         Ok(Self {
-            words: SharedWords::create("appserver-scoreboard", WORDS)?,
+            words: SharedWords::create("appserver-scoreboard", Self::WORDS)?,
         })
     }
 
@@ -37,7 +39,7 @@ impl Scoreboard {
     /// When that image's board has another size.
     pub(crate) fn open(file: OwnedFd) -> io::Result<Self> {
         Ok(Self {
-            words: SharedWords::open(file, WORDS)?,
+            words: SharedWords::open(file, Self::WORDS)?,
         })
     }
 

@@ -2,9 +2,7 @@
 
 use std::io;
 
-use nix::sys::prctl;
-use nix::sys::signal::Signal;
-use nix::unistd::{Gid, Group, Pid, Uid, User, getppid, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Group, Uid, User, setgid, setgroups, setuid};
 
 /// Who a worker shall be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,17 +60,4 @@ pub(crate) fn become_user(identity: Identity) -> io::Result<()> {
 /// Whether this process is root.
 pub(crate) fn is_root() -> bool {
     Uid::effective().is_root()
-}
-
-/// Asks the kernel for `signal` when `parent` dies. Call it after [`become_user`]: a change of
-/// user clears the request.
-///
-/// # Errors
-/// When the parent is already gone, so that the signal would never come.
-pub(crate) fn follow_parent(parent: Pid, signal: Signal) -> io::Result<()> {
-    prctl::set_pdeathsig(signal)?;
-    if getppid() == parent {
-        return Ok(());
-    }
-    Err(io::Error::other("the master has gone"))
 }

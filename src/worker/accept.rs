@@ -246,6 +246,9 @@ impl Acceptor {
     }
 
     fn take_handed(&self, slot: SlotId, fd: &impl AsFd) -> Look {
+        // Counted before it is there, as above.
+        let held = self.row.connections();
+        self.row.set_connections(held + 1);
         match HandOff::receive(fd) {
             Ok(Some((hand_off, connection))) => {
                 self.balance
@@ -256,8 +259,14 @@ impl Acceptor {
                 (self.serve)(connection, hand_off.listener);
                 Look::More
             }
-            Ok(None) => Look::Empty,
-            Err(error) => look_after(&error),
+            Ok(None) => {
+                self.row.set_connections(held);
+                Look::Empty
+            }
+            Err(error) => {
+                self.row.set_connections(held);
+                look_after(&error)
+            }
         }
     }
 

@@ -317,7 +317,7 @@ impl Worker {
 }
 
 fn open_log(plan: &Plan, slot: SlotId) -> Result<Option<Rc<LogBuffer>>, String> {
-    let Some(file) = &plan.access_log else {
+    let Some(file) = &*plan.access_log.borrow() else {
         return Ok(None);
     };
     let file = crate::sys::fd::duplicate(file).map_err(|error| error.to_string())?;

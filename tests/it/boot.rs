@@ -109,7 +109,7 @@ fn listen_can_be_given_several_times() {
     let socket = builder.folder().join("web.sock");
     let unix = format!("unix:{}", socket.display());
     let server = builder
-        .args(&["--listen", "127.0.0.1:0", "--listen", &unix])
+        .args(&["--listen", "127.0.0.2:0", "--listen", &unix])
         .start();
     let mut connection = Connection::open_unix(&socket);
     assert_eq!(connection.get("/").status, 200);
@@ -385,8 +385,17 @@ fn start_returns_when_it_serves() {
     let (mut server, output) = Appserver::new().start_in_background();
     assert_eq!(server.get("/").status, 200);
     assert_eq!(server.serving().len(), 2, "{output:?}");
-    let logs = walk(&server.file("state"));
-    assert!(!logs.is_empty(), "it logs under the state directory");
+    for log in ["out.log", "error.log"] {
+        let log = server.state().join(log);
+        assert!(log.exists(), "it logs under the state directory");
+        let named = output.stdout.contains(&log.display().to_string());
+        assert!(named, "and says so: {output:?}");
+    }
+    server.get("/somewhere");
+    server.wait_until("the request is logged there", |s| {
+        let log = std::fs::read_to_string(s.state().join("out.log"));
+        log.is_ok_and(|text| text.contains("/somewhere"))
+    });
     server.must(&["stop"]);
     server.wait_end();
 }
@@ -401,22 +410,6 @@ fn start_fails_with_the_reason_when_the_boot_fails() {
         output.stderr.contains("the fixture was told to fail"),
         "{output:?}"
     );
-}
-
-fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let paths = entries.flatten().map(|entry| entry.path());
-    paths
-        .flat_map(|path| {
-            if path.is_dir() {
-                walk(&path)
-            } else {
-                vec![path]
-            }
-        })
-        .collect()
 }
 
 #[test]

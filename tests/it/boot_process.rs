@@ -1,11 +1,12 @@
 //! Who the processes are: titles, users, limits, PID 1.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use nix::pty::openpty;
 use nix::sys::signal::Signal;
-use nix::unistd::{Uid, User};
+use nix::unistd::{Uid, User, ttyname};
 
-use crate::harness::{Appserver, process, send, wait};
+use crate::harness::{Appserver, process, send, server_program, wait};
 
 #[test]
 fn titles_can_be_read_by_a_human() {
@@ -44,7 +45,8 @@ fn workers_die_with_the_master() {
 
 #[test]
 fn blocked_workers_die_with_the_master_too() {
-    let mut server = Appserver::fixture().workers(1).start();
+    let builder = Appserver::fixture().workers(1);
+    let mut server = builder.config("[workers]\nkill_timeout = \"1s\"").start();
     let mut client = server.connect();
     client.send(crate::harness::client::get("/block?ms=600000"));
     server.wait_until("the worker has the request", |s| s.list()[0].inflight == 1);
@@ -206,4 +208,43 @@ fn the_server_can_be_pid_1() {
     assert!(reaped.is_some(), "{:?}", process::children(inner));
     send(inner, Signal::SIGTERM);
     assert_eq!(server.wait_end(), 0);
+}
+
+#[test]
+fn a_terminal_is_a_place_to_run_in() {
+    // As a shell starts it: the terminal is its standard error, and sends WINCH when resized.
+    let terminal = openpty(None, None).unwrap();
+    let name = ttyname(&terminal.slave).unwrap();
+    let script = format!("exec setsid --ctty \"$@\" <{} 2>&0", name.display());
+    let folder = tempfile::tempdir().unwrap();
+    let control = folder.path().join("control").display().to_string();
+    let mut server = Command::new("sh")
+        .args(["-c", &script, "sh"])
+        .arg(server_program())
+        .args(["--listen", "127.0.0.1:0", "-i", "1", "--control", &control])
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let ask = |verb: &[&str]| {
+        let mut program = Command::new(server_program());
+        program.args(verb).args(["--control", &control]);
+        program.output().unwrap()
+    };
+    let is_served = || {
+        let rows = String::from_utf8(ask(&["list"]).stdout).unwrap();
+        rows.contains("serving").then_some(rows)
+    };
+    assert!(wait::until(is_served).is_some(), "it serves");
+    let resized = Command::new("stty")
+        .args(["cols", "100"])
+        .stdin(Stdio::from(terminal.slave))
+        .status();
+    assert!(resized.unwrap().success());
+    // A reload is handled after the signal, and would show it in what `describe` says.
+    assert!(ask(&["ping"]).status.success());
+    let said = String::from_utf8(ask(&["describe"]).stdout).unwrap();
+    assert!(said.contains("running"), "{said}");
+    assert!(ask(&["kill"]).status.success());
+    assert!(server.wait().unwrap().success());
 }

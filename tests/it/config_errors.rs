@@ -114,6 +114,9 @@ fn problems_of_environment_and_flags_name_their_origin() {
         "{output:?}"
     );
     assert!(output.stderr.contains("did you mean"), "{output:?}");
+    let output = Appserver::new().run_verb(&["validate", "--workers", "some"]);
+    assert_eq!(output.code, 78, "{output:?}");
+    assert!(output.stderr.contains("--workers"), "{output:?}");
     for (name, value) in [("PORT", "http"), ("WEB_CONCURRENCY", "lots")] {
         let output = Appserver::new().env(name, value).run_verb(&["validate"]);
         assert_eq!(output.code, 78, "{output:?}");

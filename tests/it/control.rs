@@ -165,7 +165,8 @@ fn a_wrong_command_line_ends_with_2() {
         &["--no-such-flag"][..],
         &["no-such-verb"],
         &["scale"],
-        &["--workers", "some"],
+        &["-t", "-T"],
+        &["ping", "--workers", "2"],
     ] {
         let output = Appserver::new().run_verb(args);
         assert_eq!(output.code, 2, "{args:?}: {output:?}");

@@ -40,6 +40,18 @@ fn the_log_says_how_a_worker_ended() {
 }
 
 #[test]
+fn workers_leave_by_themselves_when_the_master_was_killed() {
+    let mut server = Appserver::fixture().start();
+    let mut idle = server.connect();
+    idle.send(get("/who"));
+    assert_eq!(idle.response().status, 200);
+    server.signal(SIGKILL);
+    // The end waits until no worker is left: one that never noticed would keep the address.
+    assert_eq!(server.wait_end(), -(SIGKILL as i32));
+    assert!(idle.is_over());
+}
+
+#[test]
 fn a_panic_in_a_handler_ends_neither_worker_nor_siblings() {
     let server = Appserver::fixture()
         .allow(&["panicked at", "ERROR"])
@@ -77,12 +89,12 @@ fn connections_that_waited_are_served_after_the_death() {
 
 #[test]
 fn a_sibling_takes_the_queue_of_a_dead_worker_over() {
-    let config = "[workers]\nexp_backoff_restart_delay = \"10m\"\nmin_uptime = \"10m\"";
+    let config = "[workers]\nexp_backoff_restart_delay = \"15s\"\nmin_uptime = \"1m\"";
     let server = Appserver::fixture()
         .config(config)
         .allow(&["SIGKILL", "ERROR"])
         .start();
-    // The second crash rests for ten minutes, so the slot has no worker meanwhile.
+    // The second crash rests for the longest time there is, so the slot has no worker meanwhile.
     let slot = 0;
     for _ in 0..2 {
         let victim = server.list()[slot].pid.unwrap();
@@ -100,22 +112,23 @@ fn a_sibling_takes_the_queue_of_a_dead_worker_over() {
 }
 
 #[test]
-fn a_slot_that_crashes_too_often_fails_and_the_others_serve_on() {
-    let config = "[workers]\nmax_restarts = 3\nexp_backoff_restart_delay = \"0ms\"";
-    let builder = Appserver::fixture().config(config).boot_file();
-    let server = builder.allow(&["ERROR", "SIGKILL", "panicked at"]).start();
-    server.write("boot", "fail@0");
-    send(server.list()[0].pid.unwrap(), SIGKILL);
-    server.wait_until("slot 0 fails", |s| s.list()[0].state == State::Failed);
-    let rows = server.list();
-    assert_eq!((rows[0].pid, rows[1].state), (None, State::Serving));
-    for _ in 0..20 {
-        assert_eq!(server.get("/who").who().slot, 1);
+fn a_slot_that_crashes_too_often_fails_until_an_operator_resets_it() {
+    for reset in [&["reload"][..], &["restart"], &["scale", "2"]] {
+        let config = "[workers]\nmax_restarts = 3\nexp_backoff_restart_delay = \"0ms\"";
+        let builder = Appserver::fixture().config(config).boot_file();
+        let server = builder.allow(&["ERROR", "SIGKILL", "panicked at"]).start();
+        server.write("boot", "fail@0");
+        send(server.list()[0].pid.unwrap(), SIGKILL);
+        server.wait_until("slot 0 fails", |s| s.list()[0].state == State::Failed);
+        let rows = server.list();
+        assert_eq!((rows[0].pid, rows[1].state), (None, State::Serving));
+        for _ in 0..20 {
+            assert_eq!(server.get("/who").who().slot, 1);
+        }
+        server.write("boot", ""); // what was wrong is repaired
+        server.must(reset);
+        server.wait_serving(2);
     }
-    // What was wrong is repaired: an operator resets it.
-    server.write("boot", "");
-    server.must(&["reload"]);
-    server.wait_serving(2);
 }
 
 #[test]
@@ -126,9 +139,10 @@ fn the_last_slot_never_gives_up() {
     server.write("boot", "fail");
     send(server.list()[0].pid.unwrap(), SIGKILL);
     server.wait_until("it has crashed more often than max_restarts", |s| {
-        s.list()[0].restarts > 5 || s.journal().count(&["told to fail"]) > 5
+        let row = s.list().remove(0);
+        assert_ne!(row.state, State::Failed);
+        row.state == State::Cooling && row.restarts > 3
     });
-    assert_ne!(server.list()[0].state, State::Failed);
     // Whoever comes meanwhile waits, and is served once the cause is gone.
     let mut early = server.connect();
     early.send(get("/who"));

@@ -222,7 +222,10 @@ fn a_chunked_body_that_is_too_large_gets_413() {
 
 #[test]
 fn a_client_that_sends_for_ever_after_its_answer_is_cut() {
-    let server = Appserver::fixture().workers(1).start();
+    let server = Appserver::fixture()
+        .workers(1)
+        .listen("client_max_body_size = \"1g\"")
+        .start();
     let mut connection = server.connect();
     connection.send("POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n");
     assert_eq!(connection.response().status, 200);

@@ -1,10 +1,23 @@
 //! The access log.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+
 use crate::harness::{Appserver, client};
 
 /// The access log of a server with this section, after requests that make lines.
 fn lines(section: &str) -> (Appserver, Vec<String>) {
+    lines_in("development", section)
+}
+
+/// The same, in this environment.
+fn lines_in(env: &str, section: &str) -> (Appserver, Vec<String>) {
     let server = Appserver::new()
+        .env("APP_ENV", env)
         .file("public/index.html", "home")
         .config(&format!("[access_log]\npath = \"access.log\"\n{section}"))
         .start();
@@ -20,8 +33,8 @@ fn lines(section: &str) -> (Appserver, Vec<String>) {
 }
 
 #[test]
-fn combined_is_the_default() {
-    let (_server, lines) = lines("");
+fn combined_is_the_default_in_production() {
+    let (_server, lines) = lines_in("production", "");
     assert!(lines[0].starts_with("127.0.0.1 - - ["), "{lines:?}");
     assert!(
         lines[0].contains("\"GET /?q=1 HTTP/1.1\" 200 4 \"http://example.com/\""),
@@ -35,6 +48,12 @@ fn combined_is_the_default() {
         lines[1].contains("\"GET /none HTTP/1.1\" 404 "),
         "{lines:?}"
     );
+}
+
+#[test]
+fn dev_is_the_default_in_development() {
+    let (_server, lines) = lines("");
+    assert!(lines[0].starts_with("GET /?q=1 200 "), "{lines:?}");
 }
 
 #[test]
@@ -91,7 +110,7 @@ fn standard_output_is_the_default_place() {
     let server = Appserver::new().start();
     server.get("/somewhere");
     server.wait_until("the line is there", |s| {
-        s.output().contains("GET /somewhere HTTP/1.1")
+        s.output().contains("GET /somewhere 404 ")
     });
 }
 
@@ -111,13 +130,42 @@ fn it_can_be_switched_off() {
 #[test]
 fn control_characters_cannot_forge_a_line() {
     let server = Appserver::new()
-        .config("[access_log]\npath = \"access.log\"")
+        .config("[access_log]\npath = \"access.log\"\nformat = \"combined\"")
         .start();
     let mut connection = client::Connection::open(server.address());
-    connection.get_with("/%0a127.0.0.1", "User-Agent: a\tb\x1b[31m\r\n");
+    let escape = connection.get_with("/", "User-Agent: \x1b[31m\r\n");
+    assert_eq!(escape.status, 400, "no header may hold it");
+    // A tab may stand in a header, and any byte beyond ASCII: this one begins a terminal's
+    // command, too.
+    let mut connection = client::Connection::open(server.address());
+    connection.get_with("/%0a127.0.0.1", "User-Agent: a\tb\u{9b}31m\r\n");
     let log = server.file("access.log");
     let read = || std::fs::read_to_string(&log).unwrap_or_default();
     server.wait_until("the line is there", |_| read().contains("/%0a127.0.0.1"));
-    assert_eq!(read().lines().count(), 1);
-    assert!(!read().contains('\x1b'));
+    let text = read();
+    assert_eq!(text.matches("/%0a127.0.0.1").count(), 1, "{text:?}");
+    let is_plain = |byte: u8| byte == b'\n' || (b' '..=b'~').contains(&byte);
+    assert!(text.bytes().all(is_plain), "{text:?}");
+    assert!(text.contains("\"a\\x09b\\xC2\\x9B31m\""), "{text:?}");
+}
+
+#[test]
+fn an_error_log_that_nobody_reads_stops_nothing() {
+    let builder = Appserver::new();
+    let path = builder.folder().join("pipe");
+    nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
+    // Not blocking for us; the server opens it for itself.
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true);
+    let flags = OFlag::O_NONBLOCK.bits();
+    let mut pipe = options.custom_flags(flags).open(&path).unwrap();
+    while pipe.write(&[b'x'; 4096]).is_ok() {}
+    let stderr = format!("exec \"$@\" 2>{}", path.display());
+    let mut server = builder.wrapper(&["sh", "-c", &stderr, "sh"]).start();
+    server.must(&["reload"]);
+    assert_eq!(server.get("/").status, 200);
+    drop(pipe); // now there is no reader at all
+    server.must(&["reload"]);
+    assert_eq!(server.get("/").status, 200);
+    server.stop();
 }

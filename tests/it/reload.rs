@@ -285,6 +285,22 @@ fn restart_replaces_every_worker_too() {
 }
 
 #[test]
+fn restart_starts_stopped_workers_again() {
+    let server = Appserver::new().start();
+    server.signal(nix::sys::signal::Signal::SIGWINCH);
+    server.wait_until("no worker is left", |s| {
+        s.list().iter().all(|row| row.pid.is_none())
+    });
+    server.must(&["restart"]);
+    server.wait_serving(2);
+    let victim = server.list()[0].pid.unwrap();
+    crate::harness::send(victim, nix::sys::signal::Signal::SIGTERM);
+    server.wait_until("and supervises them", |s| {
+        s.pids().len() == 2 && !s.pids().contains(&victim)
+    });
+}
+
+#[test]
 fn nothing_leaks_over_reloads() {
     let server = Appserver::new().start();
     server.must(&["reload"]);

@@ -140,3 +140,22 @@ fn nothing_leaks_over_scaling() {
             .all(|(pid, count)| before.get(pid).is_some_and(|b| count <= b))
     });
 }
+
+#[test]
+fn one_worker_is_stopped_by_the_terms_of_stop() {
+    let allowed = ["ERROR", "SIGKILL"];
+    let server = Appserver::fixture().allow(&allowed).start();
+    let mut idle = [server.connect(), server.connect()];
+    for client in &mut idle {
+        assert_eq!(client.get("/who").status, 200);
+    }
+    // Both hold an idle connection, which a worker that drains keeps for seconds.
+    let overdue = server.verb(&["stop", "--instance", "1", "--timeout", "100ms"]);
+    assert_eq!(overdue.code, 4, "{overdue:?}");
+    assert_eq!(server.list()[1].state, State::Vacant);
+    server.must(&["restart"]);
+    server.wait_serving(2);
+    server.must(&["stop", "--instance", "0", "--force"]);
+    assert_eq!(server.list()[0].state, State::Vacant);
+    assert_eq!(server.get("/who").status, 200);
+}

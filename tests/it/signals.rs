@@ -163,11 +163,11 @@ fn pwr_writes_the_stacks_of_all_workers() {
     let before = server.journal().text().len();
     server.signal(SIGPWR);
     server.wait_until("three stacks are in the log", |s| {
-        s.journal().count(&["worker stack"]) == 3
+        s.journal().count(&["stack of worker"]) == 3
     });
     server.wait_until("each says whose it is", |s| {
         let log = s.journal().text().split_off(before);
-        pids.iter().all(|pid| log.contains(&format!("pid={pid}")))
+        pids.iter().all(|pid| log.contains(&format!("pid {pid}:")))
     });
     assert_eq!(server.pids(), pids, "nobody dies of it");
     assert_eq!(server.get("/").status, 200);

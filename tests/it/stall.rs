@@ -53,6 +53,7 @@ fn a_worker_that_wakes_up_is_given_connections_again() {
         }
     }
     assert_eq!(blocker.response().who().pid, blocked, "nobody killed it");
+    drop(blocker); // while it is held, each newcomer goes to the sibling that holds none
     server.wait_until("it serves again", |s| s.get("/who").who().pid == blocked);
 }
 
@@ -143,7 +144,7 @@ fn when_all_are_stalled_connections_wait_and_are_served() {
 
 #[test]
 fn a_stall_before_ready_is_left_to_listen_timeout() {
-    let config = "[workers]\nlisten_timeout = \"1200ms\"\nstall_timeout = \"100ms\"";
+    let config = "[workers]\nlisten_timeout = \"1200ms\"\nstall_timeout = \"200ms\"";
     let builder = Appserver::fixture().config(config).boot_file();
     let server = builder.allow(&["SIGKILL", "ERROR"]).start();
     let pids = server.pids();

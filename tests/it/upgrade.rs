@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 
 use crate::harness::client::get;
-use crate::harness::{Appserver, process, send, server_program};
+use crate::harness::{Appserver, Plan, Row, State, fixture_program, process, send, server_program};
 
 /// Replaces the file at `path` as a package manager does: a new file, renamed over the old one.
 pub(crate) fn replace(path: &Path, content: &[u8]) {
@@ -50,22 +50,13 @@ fn the_new_file_runs_and_not_the_deleted_one() {
             .to_string()
             .ends_with("(deleted)")
     );
+    let generation = server.generation();
     server.signal(Signal::SIGUSR2);
-    server.wait_generation(1 + first_generation(&server));
+    server.wait_generation(generation + 1);
     assert_eq!(
         fs::read_link(&exe).unwrap(),
         fs::canonicalize(server.file("server")).unwrap()
     );
-}
-
-/// The generation that the server began with: the lowest it could have now, before an upgrade.
-fn first_generation(server: &Appserver) -> u64 {
-    server
-        .list()
-        .iter()
-        .map(|row| row.generation)
-        .min()
-        .unwrap()
 }
 
 #[test]
@@ -193,6 +184,72 @@ fn a_broken_configuration_changes_nothing() {
 }
 
 #[test]
+fn a_configuration_that_cannot_be_put_to_work_changes_nothing() {
+    let server = Appserver::new().copied().allow(&["ERROR"]).start();
+    let (pids, generation) = (server.pids(), server.generation());
+    server.write("appserver.toml", "[access_log]\npath = \"no/folder/log\"\n");
+    let output = server.verb(&["upgrade"]);
+    assert_eq!(output.code, 1, "{output:?}");
+    assert!(output.stderr.contains("access log"), "{output:?}");
+    assert_eq!((server.pids(), server.generation()), (pids, generation));
+}
+
+#[test]
+fn an_image_that_cannot_take_over_after_all_returns_to_the_former_one() {
+    // The configuration is right while the new binary is tried, and broken when it takes over.
+    let server = Appserver::new().copied().allow(&["ERROR"]).start();
+    let (file, good) = (server.file("server"), server.file("good"));
+    let (pids, generation) = (server.pids(), server.generation());
+    renew(&good, &server_program());
+    let script = "#!/bin/sh\ncase \"$*\" in\n*--check-upgrade*) ;;\n\
+        *) echo 'nonsense = 1' > appserver.toml ;;\nesac\nexec ./good \"$@\"\n";
+    replace(&file, script.as_bytes());
+    let output = server.verb(&["upgrade"]);
+    assert_eq!(output.code, 1, "{output:?}");
+    assert!(output.stderr.contains("nonsense"), "{output:?}");
+    assert_eq!((server.pids(), server.generation()), (pids, generation));
+    assert_eq!(server.get("/").status, 200);
+    fs::remove_file(server.file("appserver.toml")).unwrap();
+    renew(&file, &server_program());
+    server.must(&["upgrade"]);
+    assert_eq!(server.generation(), generation + 1);
+}
+
+#[test]
+fn a_failure_halfway_is_rolled_back_and_the_former_image_returns() {
+    let config = "[workers]\ninstances = 3";
+    let builder = Appserver::fixture().copied().boot_file().workers_unsaid();
+    let builder = builder.listen("").config(config).allow(&["ERROR"]);
+    let server = builder.start();
+    let generation = server.generation();
+    let exe = format!("/proc/{}/exe", server.pid());
+    let load = Plan::new(server.address(), "/who")
+        .keep_alive_get(2)
+        .keep_alive_post(2);
+    let load = load.per_request(2).start();
+    load.wait_for(50);
+    let newer = server.file("newer");
+    renew(&newer, &fixture_program());
+    let former = fs::read_link(&exe).unwrap();
+    // Its configuration wants more workers and another address; slot 1 cannot boot.
+    let listen = "[listen.\"127.0.0.1:0\"]\n[listen.\"127.0.0.2:0\"]\n";
+    let config = format!("{listen}[workers]\ninstances = 4\n");
+    server.write("appserver.toml", config);
+    server.write("boot", "fail@1");
+    let output = server.verb(&["upgrade", &newer.display().to_string()]);
+    assert_eq!(output.code, 1, "{output:?}");
+    server.wait_until("the slots are as before", |s| {
+        let rows = s.list();
+        let is_old = |row: &Row| row.generation == generation && row.state == State::Serving;
+        rows.len() == 3 && rows.iter().all(is_old)
+    });
+    assert_eq!(fs::read_link(&exe).unwrap(), former, "the former image");
+    assert_eq!(server.addresses().len(), 1, "and its addresses");
+    load.wait_for(50);
+    load.finish().assert_lossless();
+}
+
+#[test]
 fn a_new_binary_whose_workers_cannot_boot_keeps_the_workers() {
     let server = Appserver::fixture()
         .copied()
@@ -208,6 +265,24 @@ fn a_new_binary_whose_workers_cannot_boot_keeps_the_workers() {
     server.write("boot", "");
     server.must(&["reload"]);
     assert!(server.pids().is_disjoint(&pids));
+}
+
+#[test]
+fn questions_asked_meanwhile_are_answered() {
+    let server = Appserver::new().copied().start();
+    for _ in 0..5 {
+        let mut upgrade = server.begin(&["upgrade"]);
+        let mut asked = 0;
+        while asked == 0 || !upgrade.is_over() {
+            let answers: Vec<_> = (0..4).map(|_| server.begin(&["ping"])).collect();
+            for answer in answers {
+                let output = answer.finish();
+                assert_eq!(output.code, 0, "{output:?}");
+            }
+            asked += 1;
+        }
+        assert_eq!(upgrade.finish().code, 0);
+    }
 }
 
 #[test]

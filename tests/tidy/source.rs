@@ -15,6 +15,12 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// Whether the file has nothing but unit tests.
+    pub(crate) fn is_test(&self) -> bool {
+        let mut parts = self.path.components().map(|part| part.as_os_str());
+        parts.any(|part| part == "tests" || part == "tests.rs")
+    }
+
     /// The lines that are code, with their numbers: comments and strings cut off.
     pub(crate) fn code(&self) -> Vec<(usize, String)> {
         let code = without_comments_and_strings(&self.text);

@@ -114,7 +114,7 @@ fn of_every_layer_at_once() {
             "environment APP_ENV: \"a b\" is not a word such as `production`",
             "environment PORT: \"http\" is not a port from 0 to 65535",
             "--root: TMP/shop/nowhere is not a folder",
-            "--workers: \"-\" is not a number of workers: `max`, 1 to 512, -1 to -512 (fewer than max), or 1% to 100%",
+            "--workers: \"-\" is not a number of workers: `max`, 1 to 512, -1, -2 … (fewer than max, at least one), or 1% to 100%",
             "-e A=B: not a variable of the form NAME=VALUE"
         ]
     );
@@ -176,7 +176,7 @@ fn of_keys_that_do_not_fit_each_other() {
         problems,
         [
             "appserver.toml:1:9: `group` needs a `user`",
-            "appserver.toml:2:18: the socket path /LONG is 121 bytes long; the kernel allows 107",
+            "appserver.toml:2:18: the socket path /LONG is 121 bytes long; the kernel allows 107: choose a shorter one",
             "appserver.toml:3:25: `heartbeat_timeout` must be longer than `stall_timeout`",
             "appserver.toml:5:9: `instances` and `worker_processes` are one key, said twice"
         ]

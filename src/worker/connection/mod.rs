@@ -112,6 +112,8 @@ impl Connections {
             Ok(registered) => registered,
             Err(error) => {
                 tracing::debug!(%error, "client has gone before it was served");
+                let held = self.shared.held.borrow().len();
+                self.shared.row.set_connections(held as u64); // it was counted when accepted
                 return self.tell_closed();
             }
         };

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::command::{Output, Running, clean};
+use super::folder::Folder;
 use super::{Appserver, Journal, all_serve, wait};
 
 /// The binary that users get.
@@ -39,7 +39,7 @@ pub(crate) fn fixture_program() -> PathBuf {
 #[derive(Debug)]
 pub(crate) struct Builder {
     program: PathBuf,
-    folder: TempDir,
+    folder: Folder,
     config: String,
     args: Vec<String>,
     env: BTreeMap<String, String>,
@@ -54,11 +54,7 @@ pub(crate) struct Builder {
 
 impl Builder {
     pub(super) fn new(program: PathBuf) -> Self {
-        let folder = tempfile::Builder::new().prefix("appserver-it-").tempdir();
-        let folder = folder.expect("a temporary folder can be made");
-        // Workers that have dropped privileges must be able to look into it.
-        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(folder.path(), open).expect("the folder is ours");
+        let folder = Folder::new();
         let state = folder.path().join("state").display().to_string();
         let env = BTreeMap::from([
             ("HOME".to_owned(), folder.path().display().to_string()),
@@ -222,7 +218,7 @@ impl Builder {
             cli: server_program(),
             control: self.control(),
             address: None,
-            journal: Journal::new(&self.folder.path().join("stderr"), self.allowed),
+            journal: Journal::new(&self.folder.state().join("error.log"), self.allowed),
             folder: self.folder,
             ended: false,
         };

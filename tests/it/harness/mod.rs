@@ -4,6 +4,7 @@
 mod builder;
 pub(crate) mod client;
 mod command;
+mod folder;
 mod journal;
 pub(crate) mod load;
 pub(crate) mod process;
@@ -20,11 +21,11 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::Value;
-use tempfile::TempDir;
 
 pub(crate) use builder::{Builder, fixture_program, server_program, socket_address};
 pub(crate) use client::{Connection, Response};
 pub(crate) use command::{Output, Running};
+use folder::Folder;
 pub(crate) use journal::Journal;
 pub(crate) use load::Plan;
 pub(crate) use row::{Row, State, all_serve, pids_in};
@@ -37,7 +38,7 @@ pub(crate) struct Appserver {
     /// The master's process id.
     pid: i32,
     /// Where everything of this server lies; the working directory of its processes.
-    folder: TempDir,
+    folder: Folder,
     /// The environment that the server and the verbs get.
     env: BTreeMap<String, String>,
     /// Which program asks: always a whole one, also when the server's own file was broken.
@@ -83,6 +84,11 @@ impl Appserver {
     /// The server's folder.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Where it logs when it runs in the background.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder.state()
     }
 
     /// A file in the server's folder.

@@ -148,9 +148,9 @@ fn a_body_that_drips_is_read() {
         async |rig| {
             let mut client = rig.client().await;
             client
-                .send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
+                .send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n")
                 .await;
-            for byte in ["h", "e", "l", "l", "o"] {
+            for byte in ["h", "e", "l", "l", "o", "!"] {
                 a_while().await; // six of these are longer than the limit
                 client.send(byte).await;
             }
