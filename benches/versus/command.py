@@ -3,9 +3,10 @@
 import argparse
 import json
 import resource
-import shlex
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ import plan
 import report
 import rounds
 from scratch import scratch
-from server import Trouble
+from server import Trouble, adopt_orphans
 
 PROGRAMS = {"nginx": "nginx-light", "wrk": "wrk"}
 """What is called, and the Debian packages it comes from."""
+
+STARTED = time.monotonic()
 
 RESULTS = needs.ROOT / "benches/RESULTS.md"
 
@@ -30,6 +33,7 @@ def main() -> int:
     """Measures and prints; 1 when something could not be measured, 130 on Ctrl-C."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is cleaned up
     options = parse()
+    adopt_orphans()
     try:
         results = measure(options)
     except Trouble as trouble:
@@ -42,7 +46,7 @@ def main() -> int:
     if options.results:
         RESULTS.write_text(preface(results) + text)
         say(f"written: {RESULTS.relative_to(needs.ROOT)}")
-    return 0
+    return 1 if results["failed"] else 0
 
 
 def parse() -> argparse.Namespace:
@@ -77,11 +81,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     wanted = options.only or plan.keys()
     results: dict[str, Any] = {
         "machine": machine.facts(binary, options.binary is not None, options.workers),
-        "command": shlex.join(["benches/versus/run", *sys.argv[1:]]),
+        "command": spelled(options),
         "workloads": [],
         "start": [],
         "idle": [],
         "events": {},
+        "failed": {},
         "not_yet": [{"title": title, "target": target} for title, target in plan.NOT_YET],
     }
     with scratch() as folder:
@@ -98,16 +103,40 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         results["machine"]["rounds"] = f"{setting.rounds} of {setting.seconds} s, interleaved"
         for row in plan.ROWS:
             if row.key in wanted:
-                results["workloads"].append(rounds.measure(row, setting))
+                attempt(results, row.key, lambda: results["workloads"].append(rounds.measure(row, setting)))
         if "start" in wanted:
             say(plan.SCENARIOS["start"])
-            results["start"] = cold.measure(setting)
+            attempt(results, "start", lambda: results.update(start=cold.measure(setting)))
         if "idle" in wanted:
-            results["idle"] = idle.measure(setting)
+            attempt(results, "idle", lambda: results.update(idle=idle.measure(setting)))
         for kind in events.EVENTS:
             if kind in wanted:
-                results["events"][kind] = events.measure(kind, setting)
+                attempt(results, kind, lambda: results["events"].update({kind: events.measure(kind, setting)}))
     return results
+
+
+def spelled(options: argparse.Namespace) -> str:
+    """The command, without the paths of this machine."""
+    words = ["benches/versus/run"]
+    words += ["--quick"] if options.quick else []
+    words += ["--binary", "PATH"] if options.binary else []
+    for key in options.only or []:
+        words += ["--only", key]
+    if options.workers != machine.usable_cores():
+        words += ["--workers", str(options.workers)]
+    for name in ("rounds", "seconds"):
+        value = getattr(options, name)
+        words += [f"--{name}", str(value)] if value is not None else []
+    return " ".join(words)
+
+
+def attempt(results: dict[str, Any], key: str, part: Callable[[], None]) -> None:
+    """Measures a part; what goes wrong is told at the end and does not stop the others."""
+    try:
+        part()
+    except Trouble as trouble:
+        say(f"{key}: {trouble}")
+        results["failed"][key] = str(trouble)
 
 
 def preface(results: dict[str, Any]) -> str:
@@ -120,4 +149,4 @@ def preface(results: dict[str, Any]) -> str:
 
 def say(text: str) -> None:
     """Tells the person who waits what goes on."""
-    print(f"… {text}", file=sys.stderr, flush=True)
+    print(f"… {time.monotonic() - STARTED:4.0f} s: {text}", file=sys.stderr, flush=True)

@@ -34,10 +34,9 @@ AT_LEAST = 0.5
 
 def measure(kind: str, setting: Setting) -> list[dict[str, Any]]:
     """The event on both servers, one after the other."""
-    servers: list[Server] = [
-        Ours(setting.scratch, setting.workers, setting.binary),
-        Nginx(setting.scratch, setting.workers),
-    ]
+    nginx = Nginx(setting.scratch, setting.workers)
+    nginx.is_orphan = kind == "upgrade"
+    servers: list[Server] = [Ours(setting.scratch, setting.workers, setting.binary), nginx]
     found = []
     for server in servers:
         setting.say(f"{kind} under load: {server.name}")

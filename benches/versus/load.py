@@ -43,6 +43,8 @@ class Client:
         self.notes = notes
         self.socket: socket.socket | None = None
         self.is_connected = False
+        self.is_fresh = True
+        """Whether the request is the first on its connection."""
         self.asked_at: float | None = None
         """When the request under way began; none during a pause."""
         self.next_at = time.monotonic() + random.uniform(0, 2 * PAUSE)
@@ -53,6 +55,7 @@ class Client:
     def begin(self, selector: selectors.BaseSelector) -> None:
         """Sends the next request, on the kept connection if there is one."""
         self.asked_at, self.received, self.length = time.monotonic(), b"", None
+        self.is_fresh = self.socket is None
         if self.socket is not None:
             self.send(selector)
             return
@@ -127,6 +130,8 @@ class Client:
 
     def fail(self, selector: selectors.BaseSelector, kind: str) -> None:
         """Notes a request without an answer; the next one gets a new connection."""
+        if self.is_fresh and kind not in NO_CONNECTION:
+            kind += " (new connection)"
         self.notes.failures.append((time.monotonic(), kind))
         self.close(selector)
         self.rest()
@@ -142,6 +147,10 @@ class Client:
             selector.unregister(self.socket)
             self.socket.close()
             self.socket = None
+
+
+NO_CONNECTION = ("refused", "connect", "no port left here")
+"""The failures that need not say that the connection was new."""
 
 
 def connect_failure(code: int) -> str:

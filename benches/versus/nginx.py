@@ -1,22 +1,35 @@
 """nginx from Debian, in the foreground, with a configuration of its own."""
 
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import proc
 from scratch import fill
-from server import LIMIT, Server, signal_one, wait_until
+from server import LIMIT, Server, Trouble, signal_one, wait_until
 
 HELLO = b"Hello, world!\n"
 """What it answers to hello unless something else is to be compared with."""
+
+
+SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+"""Where it is: not everybody has Debian's folder in the path."""
+
+
+ABANDON = '"$@" & until [ -s nginx.pid ]; do sleep 0.01; done'
+"""Starts a program and ends when its pid file is there."""
 
 
 class Nginx(Server):
     """nginx with as many workers as appserver."""
 
     name = "nginx"
+
+    is_orphan = False
+    """Whether the process that starts it ends at once: with its parent alive, nginx takes itself
+    for the result of an upgrade and ignores USR2."""
 
     def __init__(self, scratch: Path, workers: int, sendfile: bool = True, hello: bytes = HELLO) -> None:
         self.name = "nginx" if sendfile else "nginx, sendfile off"
@@ -41,11 +54,12 @@ class Nginx(Server):
         self.configuration.write_text(fill("nginx.conf", values))
 
     def command(self) -> list[str]:
-        return ["nginx", "-p", str(self.folder), "-e", "stderr", "-c", str(self.configuration)]
-
-    def environment(self) -> dict[str, str]:
-        path = os.environ.get("PATH", "")
-        return super().environment() | {"PATH": f"{path}:/usr/sbin:/sbin"}
+        # In full, because an upgrade runs it by this name without looking into PATH.
+        program = shutil.which("nginx", path=SEARCH)
+        if program is None:
+            raise Trouble("nginx is not installed")
+        words = [program, "-p", str(self.folder), "-e", "stderr", "-c", str(self.configuration)]
+        return ["sh", "-c", ABANDON, "sh", *words] if self.is_orphan else words
 
     def master(self) -> int:
         """The pid in its file: another one after an upgrade."""
@@ -78,6 +92,5 @@ class Nginx(Server):
 
 def version() -> str:
     """Such as `nginx/1.22.1`."""
-    search = {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
-    said = subprocess.run(["nginx", "-v"], capture_output=True, text=True, env=search).stderr
+    said = subprocess.run(["nginx", "-v"], capture_output=True, text=True, env={"PATH": SEARCH}).stderr
     return said.strip().removeprefix("nginx version: ")

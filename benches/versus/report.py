@@ -19,6 +19,9 @@ def markdown(results: dict[str, Any]) -> str:
         parts.append(idling(results["idle"]))
     if results["events"]:
         parts.append(events(results["events"]))
+    if results["failed"]:
+        lines = [[key, " ".join(text.split())] for key, text in results["failed"].items()]
+        parts.append(f"## Could not be measured\n\n{table(['row', 'why'], lines)}")
     parts.append(missing(results["workloads"]))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -64,7 +67,7 @@ def server_cells(figures: dict[str, Any]) -> list[str]:
 
 def target(row: dict[str, Any], figures: dict[str, Any]) -> str:
     """Whether the ratio to nginx is what is aimed at; said for nginx as it comes."""
-    if row["target"] is None or "cpu_ratio" not in figures:
+    if row["target"] is None or figures["server"] != "nginx":
         return ""
     verdict = "met" if figures["cpu_ratio"]["median"] <= row["target"] else "missed"
     return f"≤ {row['target']:.2f}: {verdict}"
@@ -133,7 +136,8 @@ def events(found: dict[str, list[dict[str, Any]]]) -> str:
         "Paced clients note each answer: 32 that keep their connection and 16 with a connection per request, each\n"
         "patient for 1 s; wrk adds pressure on 32 keep-alive connections, and its errors are those of its whole run.\n"
         "*refused*, *connect*: no connection; *reset*, *closed*: the connection ended without a byte of the answer;\n"
-        "*truncated*: in the middle of it. The longest gap is the longest time in which nobody had an answer."
+        "*truncated*: in the middle of it; *(new connection)*: at the first request on its connection. The\n"
+        "longest gap is the longest time in which nobody had an answer."
     )
     return f"## Events under load\n\n{table(head, lines)}\n\n{note}"
 

@@ -15,8 +15,8 @@ from figures import Spread, spread
 from nginx import Nginx
 from ours import Ours
 from plan import Row
-from scratch import empty
-from server import Server, Trouble
+from scratch import empty, has_content
+from server import Server, Trouble, wait_until
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,11 @@ def one_round(server: Server, row: Row, seconds: float) -> Round:
     before = proc.cpu_seconds(server.group)
     seen = wrk.run(words, meanwhile)
     used = proc.cpu_seconds(server.group) - before
-    empty(server.access_log)
     if not seen.requests:
         raise Trouble(f"{server.name} answered nothing at all ({row.title}): {seen.errors}")
+    # Whoever writes no lines has an easy life.
+    wait_until(f"{server.name} writes its access log", lambda: has_content(server.access_log), 5.0)
+    empty(server.access_log)
     return Round(seen, used * 1e6 / seen.requests, statistics.mean(sizes) if sizes else 0.0)
 
 

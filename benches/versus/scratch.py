@@ -36,6 +36,11 @@ def fill(template: str, values: dict[str, object]) -> str:
     return text
 
 
+def has_content(path: Path) -> bool:
+    """Whether there is something in a file."""
+    return path.exists() and path.stat().st_size > 0
+
+
 def empty(path: Path) -> None:
     """Cuts a log off, so that long runs do not fill the disk; servers append to what is left."""
     if path.exists():

@@ -1,5 +1,6 @@
 """A server under test: starting it, watching it, and leaving nothing of it behind."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from types import TracebackType
 
 import proc
 import wire
+
+PR_SET_CHILD_SUBREAPER = 36
 
 LIMIT = 20.0
 """Seconds until a fact that is waited for counts as never coming."""
@@ -143,6 +146,11 @@ class Server(ABC):
         for one in left:
             signal_one(one.pid, signal.SIGKILL)
         self.leader.wait()
+        try:
+            while os.waitpid(-self.group, 0):  # orphans: they are ours, see `adopt_orphans`
+                pass
+        except ChildProcessError:
+            pass
 
     def __enter__(self) -> "Server":
         try:
@@ -156,6 +164,11 @@ class Server(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def adopt_orphans() -> None:
+    """Makes this process the parent of those whose own parent ends, so that none stays a zombie."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def signal_one(pid: int, number: signal.Signals) -> None:
