@@ -19,6 +19,8 @@ pub(super) fn find(
     name: Option<String>,
     program: &str,
 ) -> Result<PathBuf, Failure> {
+    // As with PM2, `all` is every server there is here: one, unless a name says which.
+    let name = name.filter(|name| name != "all");
     if let Some(path) = &common.control {
         name.map_or(Ok(()), |name| must_be(path, &name))?;
         return Ok(path.clone());

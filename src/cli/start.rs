@@ -21,7 +21,12 @@ pub(super) fn start(flags: Flags, args: &[OsString]) -> Result<Outcome, Failure>
     let sources = Sources::from_process(flags).map_err(Failure::to("find the current folder"))?;
     let config = config::load(&sources).map_err(Failure::Config)?.config;
     refuse_twice(&config)?;
-    let logs = Logs::open(&config::state_dir(&sources.env).join(&config.name))?;
+    // An account without a home has no place for state but the one where sockets are.
+    let logs =
+        Logs::open(&config::state_dir(&sources.env).join(&config.name)).or_else(|failure| {
+            let runtime = config::runtime_dir(&sources.env).join(&config.name);
+            Logs::open(&runtime).map_err(|_second| failure)
+        })?;
     let limit = config
         .workers
         .listen_timeout

@@ -120,7 +120,7 @@ fn look<S: Serves>(
         });
     }
     if !rest.is_empty() {
-        if now.saturating_sub(since) >= client.limits.client_header_timeout_ms {
+        if now.saturating_sub(since) >= client.limits.head_due_ms() {
             return ControlFlow::Break(refuse(client));
         }
         client.set_phase(Phase::Head { since });

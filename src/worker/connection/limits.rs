@@ -55,6 +55,13 @@ impl Limits {
         .unwrap_or_default()
     }
 
+    /// From when on a head is late. A look before the next look: the answer comes within the
+    /// timeout, not after it.
+    pub(super) fn head_due_ms(&self) -> u64 {
+        let timeout = self.client_header_timeout_ms;
+        timeout - interval_ms(timeout).min(timeout / 4)
+    }
+
     /// hyper, told those limits that it keeps itself. It gets no timer: the sweep has the time.
     pub(super) fn builder(&self) -> Builder {
         let mut builder = Builder::new();
@@ -89,5 +96,5 @@ impl From<&Listen> for Limits {
 
 /// How often to look so that a limit of `limit_ms` is not passed by much, and the CPU not heated.
 pub(super) fn interval_ms(limit_ms: u64) -> u64 {
-    (limit_ms / 8).clamp(50, 1_000)
+    (limit_ms / 32).clamp(50, 500)
 }

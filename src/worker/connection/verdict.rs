@@ -52,9 +52,7 @@ pub(super) fn judge(client: &Client, now: u64, draining: Option<Draining>) -> Op
                 looks.then_some(Verdict::Look)
             }
         }
-        Phase::Head { since } => {
-            is_late(since, limits.client_header_timeout_ms).then_some(Verdict::HeadLate)
-        }
+        Phase::Head { since } => is_late(since, limits.head_due_ms()).then_some(Verdict::HeadLate),
         Phase::Busy(_) => {
             let since = client
                 .half_closed()
