@@ -286,7 +286,8 @@ impl Master<'_> {
         self.forget_previous_image();
         let (word, generation) = (kind.word(), plan.generation);
         let seconds = Duration::from_millis(clock::now_ms().saturating_sub(begun)).as_secs_f64();
-        let text = format!("{word} done: generation {generation}, {count} workers, {seconds:.2} s");
+        let workers = super::scale::count_of(count);
+        let text = format!("{word} done: generation {generation}, {workers}, {seconds:.2} s");
         let data = serde_json::json!({ "generation": generation, "workers": count });
         self.answer_all(callers, Exit::Done, &text, Some(data));
     }

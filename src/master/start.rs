@@ -215,9 +215,9 @@ impl<'w> Master<'w> {
             .file
             .as_ref()
             .map_or("none".to_owned(), |file| file.display().to_string());
-        let workers = self.standing().len();
+        let workers = super::scale::count_of(self.standing().len());
         let text = format!(
-            "{} serves at {} with {workers} workers ({}): pid {}, config {file}, control {}",
+            "{} serves at {} with {workers} ({}): pid {}, config {file}, control {}",
             config.name,
             self.listeners.urls().join(" "),
             config.env.as_str(),
