@@ -1,5 +1,7 @@
 //! What `list` and `describe` say.
 
+use std::path::PathBuf;
+
 use super::slot::{Process, Role, Seat, Slot};
 use super::{Master, Phase};
 use crate::control::{Description, ListRow, Totals};
@@ -63,7 +65,7 @@ impl Master<'_> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: config.file.clone(),
             addresses: self.listeners.urls(),
-            control: config.control.socket.clone(),
+            control: self.control_path(),
             instance_id: self.instance_id.clone(),
             generation: self.plan.generation,
             phase: self.phase_word().to_owned(),
@@ -73,6 +75,12 @@ impl Master<'_> {
             totals: totals(&self.counters()),
             workers: self.list(),
         }
+    }
+
+    /// Where operators connect to.
+    pub(super) fn control_path(&self) -> PathBuf {
+        let bound = self.desk.as_ref().map(|desk| desk.control.path());
+        bound.unwrap_or(&self.plan.config.control.socket).to_owned()
     }
 
     /// The sum over all slots, ended processes included.

@@ -49,7 +49,11 @@ pub(crate) struct Handover {
     /// Its size. An image that would make another one refuses the upgrade.
     scoreboard_words: usize,
     pub(super) control_fd: RawFd,
+    /// Where it was bound.
     pub(super) control_path: PathBuf,
+    /// Device and inode of that file.
+    #[serde(default)]
+    pub(super) control_identity: Option<(u64, u64)>,
     /// Who asked for the upgrade and waits for its outcome.
     pub(super) caller_fds: Vec<RawFd>,
     /// Who has not said yet what to do, and what has come of it.
@@ -266,7 +270,8 @@ impl Master<'_> {
             scoreboard_words: Scoreboard::WORDS,
             scoreboard_fd: self.scoreboard.file().as_raw_fd(),
             control_fd: desk.control.listener_fd().as_raw_fd(),
-            control_path: self.plan.config.control.socket.clone(),
+            control_path: desk.control.path().to_owned(),
+            control_identity: desk.control.identity(),
             caller_fds: callers
                 .iter()
                 .filter_map(|client| client_fd(*client))

@@ -55,7 +55,11 @@ impl<'w> Master<'w> {
         setup.binary.clone_from(&handover.binary);
         setup.stdio.clone_from(&handover.stdio);
         let control_socket = fd::adopt(handover.control_fd)?;
-        let control = ControlSocket::adopt(control_socket, handover.control_path.clone());
+        let control = ControlSocket::adopt(
+            control_socket,
+            handover.control_path.clone(),
+            handover.control_identity,
+        );
         let desk = Desk {
             control,
             signals: signal::receive(&RECEIVED)?,

@@ -222,7 +222,7 @@ impl<'w> Master<'w> {
             self.listeners.urls().join(" "),
             config.env.as_str(),
             std::process::id(),
-            config.control.socket.display(),
+            self.control_path().display(),
         );
         tracing::info!(instance_id = self.instance_id, "{text}");
         if config.root == Root::Welcome {

@@ -114,6 +114,30 @@ fn counters_do_not_go_back() {
 }
 
 #[test]
+fn a_control_socket_of_the_next_start_is_left_alone() {
+    // The file names another place, which counts from the next start on; meanwhile another server
+    // has it. The flag of the harness would win over the file.
+    let builder = Appserver::new().copied();
+    let (bound, other) = (
+        builder.folder().join("control.sock"),
+        builder.folder().join("other.sock"),
+    );
+    let named = |path: &Path| format!("[control]\nsocket = {:?}\n", path.display().to_string());
+    let script = "shift 3; exec ./server \"$@\""; // without `--control …`
+    let builder = builder.config(&named(&bound));
+    let mut server = builder.wrapper(&["sh", "-c", script, "sh"]).start();
+    server.write("appserver.toml", named(&other));
+    server.must(&["reload"]);
+    let _stranger = std::os::unix::net::UnixListener::bind(&other).unwrap();
+    server.must(&["upgrade"]);
+    let shown = server.describe()["control"].clone();
+    assert_eq!(shown.as_str(), Some(&*bound.display().to_string()));
+    server.stop();
+    assert!(other.exists(), "another server's socket");
+    assert!(!bound.exists(), "its own");
+}
+
+#[test]
 fn a_scaled_count_lasts() {
     let server = Appserver::new().workers(1).copied().start();
     server.must(&["scale", "3"]);
