@@ -41,6 +41,9 @@ pub(crate) struct Handover {
     /// The generation of the workers that serve now.
     pub(super) generation: u64,
     pub(super) scaled: Option<u16>,
+    /// The `instances` that the number of workers follows.
+    #[serde(default)]
+    pub(super) instances: Option<String>,
     /// The program that was executed, for the next upgrade.
     pub(super) binary: PathBuf,
     /// The files behind standard output and error, in the background.
@@ -265,6 +268,7 @@ impl Master<'_> {
             started: self.started,
             generation: self.plan.generation,
             scaled: self.scaled,
+            instances: Some(self.instances.clone()),
             binary,
             stdio: self.setup.stdio.clone(),
             scoreboard_words: Scoreboard::WORDS,

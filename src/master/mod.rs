@@ -106,6 +106,9 @@ pub(crate) struct Master<'w> {
     plan: Rc<Plan>,
     /// The number of workers the operator set by `scale`, until `instances` itself changes.
     scaled: Option<u16>,
+    /// The `instances` that the present number of workers follows, as text: an upgrade reads a
+    /// configuration in which it may have changed.
+    instances: String,
     scoreboard: &'static Scoreboard,
     listeners: ListenerSet,
     /// In the order of their numbers.

@@ -81,6 +81,9 @@ impl<'w> Master<'w> {
         master.image = handover.image + 1;
         master.started = handover.started;
         master.scaled = handover.scaled;
+        if let Some(instances) = &handover.instances {
+            master.instances.clone_from(instances);
+        }
         master.phase = Phase::Running;
         master.title();
         master.take_over_clients(handover)?;

@@ -176,13 +176,10 @@ impl Master<'_> {
 
     /// How many slots a plan means: what the operator scaled to stands until `instances` changes.
     fn wanted_count(&self, plan: &Plan, keeps: bool) -> usize {
-        let (old, new) = (
-            &self.plan.config.workers.instances,
-            &plan.config.workers.instances,
-        );
+        let is_same = self.instances == plan.config.workers.instances.to_string();
         match self.scaled {
             _ if keeps => self.standing().len(),
-            Some(scaled) if old == new => usize::from(scaled),
+            Some(scaled) if is_same => usize::from(scaled),
             _ => usize::from(plan.instances()),
         }
     }
@@ -263,9 +260,6 @@ impl Master<'_> {
             begun,
             ..
         } = rollout;
-        if plan.config.workers.instances != before.config.workers.instances {
-            self.scaled = None;
-        }
         self.plan = Rc::clone(&plan);
         for slot in self.standing().into_iter().skip(count) {
             self.retire(slot);
@@ -279,6 +273,11 @@ impl Master<'_> {
         if let Kind::Undo(reason) = kind {
             self.answer_all(callers, Exit::Failed, &reason, None);
             return;
+        }
+        let instances = plan.config.workers.instances.to_string();
+        if self.instances != instances {
+            self.scaled = None;
+            self.instances = instances;
         }
         if self.phase == Phase::Paused {
             self.phase = Phase::Running; // workers are wanted again

@@ -139,6 +139,7 @@ impl<'w> Master<'w> {
             instance_id: String::new(),
             image: 0,
             started: clock::now_ms(),
+            instances: plan.config.workers.instances.to_string(),
             plan,
             scaled: None,
             scoreboard,

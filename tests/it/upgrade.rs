@@ -150,6 +150,25 @@ fn a_scaled_count_lasts() {
 }
 
 #[test]
+fn a_scaled_count_ends_when_instances_changes() {
+    let builder = Appserver::fixture().copied().workers_unsaid();
+    let builder = builder.boot_file().config("[workers]\ninstances = 2");
+    let server = builder.allow(&["ERROR"]).start();
+    server.must(&["scale", "3"]);
+    server.write("boot", "fail");
+    server.write("appserver.toml", "[workers]\ninstances = 1\n");
+    assert_eq!(server.verb(&["upgrade"]).code, 1);
+    server.wait_serving(3); // it stays where the upgrade does not succeed …
+    server.write("boot", "");
+    server.write("appserver.toml", "[workers]\ninstances = 2\n");
+    server.must(&["upgrade"]);
+    server.wait_serving(3); // … and where `instances` is as it was
+    server.write("appserver.toml", "[workers]\ninstances = 1\n");
+    server.must(&["upgrade"]);
+    server.wait_serving(1);
+}
+
+#[test]
 fn a_broken_binary_changes_nothing() {
     let server = Appserver::new().copied().allow(&["ERROR"]).start();
     let file = server.file("server");
