@@ -12,13 +12,13 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use super::Master;
 use super::crashes::Crashes;
 use super::jobs::Wanted;
 use super::link::Link;
 use super::seed::Plan;
 use super::slot::{CpuShare, Process, Retirement, Seat, Slot};
 use super::state::WorkerState;
+use super::{Master, Phase};
 use crate::config::ListenAddress;
 use crate::control::ClientId;
 use crate::net::{HandOffQueue, Listener, ListenerId, ListenerSet, ListenerSockets};
@@ -44,6 +44,12 @@ pub(crate) struct Handover {
     /// The `instances` that the number of workers follows.
     #[serde(default)]
     pub(super) instances: Option<String>,
+    /// Whether the workers were stopped, and none is started before a rollout has succeeded.
+    #[serde(default)]
+    pub(super) is_paused: bool,
+    /// The pid file that was written.
+    #[serde(default)]
+    pub(super) pid_file: Option<PathBuf>,
     /// The program that was executed, for the next upgrade.
     pub(super) binary: PathBuf,
     /// The files behind standard output and error, in the background.
@@ -268,6 +274,8 @@ impl Master<'_> {
             started: self.started,
             generation: self.plan.generation,
             scaled: self.scaled,
+            is_paused: self.phase == Phase::Paused,
+            pid_file: self.pid_file.clone(),
             instances: Some(self.instances.clone()),
             binary,
             stdio: self.setup.stdio.clone(),

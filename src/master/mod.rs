@@ -119,6 +119,8 @@ pub(crate) struct Master<'w> {
     job: Option<Job>,
     /// What operators asked for and waits for its turn.
     requests: VecDeque<Request>,
+    /// The pid file that was written: the configuration may name another one by now.
+    pid_file: Option<PathBuf>,
     /// What the kernel was last told, by listener.
     attached: BTreeMap<ListenerId, (Steering, Vec<SlotId>)>,
     /// Stacks that were asked for and have not arrived.

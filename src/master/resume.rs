@@ -84,7 +84,12 @@ impl<'w> Master<'w> {
         if let Some(instances) = &handover.instances {
             master.instances.clone_from(instances);
         }
-        master.phase = Phase::Running;
+        master.pid_file.clone_from(&handover.pid_file);
+        master.phase = if handover.is_paused {
+            Phase::Paused
+        } else {
+            Phase::Running
+        };
         master.title();
         master.take_over_clients(handover)?;
         Ok(master)

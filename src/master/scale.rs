@@ -89,8 +89,7 @@ impl Master<'_> {
             return;
         }
         if self.phase == Phase::Paused {
-            let text = "the workers were stopped (WINCH): `reload` starts them again";
-            self.decline(client, text);
+            self.decline(client, super::stop::PAUSED);
             return;
         }
         let mut scaling = Scaling::new(client, to);

@@ -149,6 +149,7 @@ impl<'w> Master<'w> {
             phase: Phase::Starting,
             job: None,
             requests: VecDeque::new(),
+            pid_file: None,
             attached: BTreeMap::new(),
             dumps: Vec::new(),
             scanned: clock::now_ms(),
@@ -164,8 +165,9 @@ impl<'w> Master<'w> {
             self.slots.push(Slot::new(slot, Rc::clone(&self.plan)));
         }
         self.listeners.open(&self.plan.addresses())?;
-        if let Some(path) = &self.plan.config.pid_file {
-            write_pid(path)?;
+        if let Some(path) = self.plan.config.pid_file.clone() {
+            write_pid(&path)?;
+            self.pid_file = Some(path);
         }
         Ok(())
     }
@@ -279,6 +281,14 @@ fn opening_hint<'a>(addresses: impl Iterator<Item = &'a ListenAddress>) -> Optio
 fn new_instance_id() -> io::Result<String> {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
     Ok(id.trim().to_owned())
+}
+
+/// Removes a pid file, unless another server has written its own pid there meanwhile.
+pub(super) fn remove_pid(path: &Path) {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    if text.trim() == std::process::id().to_string() {
+        let _ = std::fs::remove_file(path); // removed by somebody else: fine
+    }
 }
 
 /// Notes who the master is, for scripts.

@@ -11,6 +11,9 @@ use crate::control::ClientId;
 use crate::exit::Exit;
 use crate::sys::{clock, signal};
 
+/// What is said to whoever wants one worker, or another number, while there shall be none.
+pub(super) const PAUSED: &str = "the workers were stopped (WINCH): `reload` starts them again";
+
 impl Master<'_> {
     /// Lets every worker finish: within `kill_timeout` when `is_bounded`, closing idle
     /// connections at once when `closes_idle`.
@@ -122,8 +125,8 @@ impl Master<'_> {
     /// The last acts: sockets, files, answers.
     pub(super) fn end(mut self, exit: Exit) -> Exit {
         self.listeners.end_all();
-        if let Some(file) = &self.plan.config.pid_file {
-            let _ = std::fs::remove_file(file); // removed by somebody else: fine
+        if let Some(path) = &self.pid_file {
+            super::start::remove_pid(path);
         }
         let text = match exit {
             Exit::TimedOut => "stopped; kill_timeout had to end some workers",

@@ -395,3 +395,21 @@ fn a_reload_asked_for_during_an_upgrade_runs_after_it() {
     assert_eq!(reload.finish().code, 0);
     assert_eq!(server.generation(), generation + 2);
 }
+
+#[test]
+fn a_failed_upgrade_of_a_server_without_workers_leaves_it_so() {
+    let builder = Appserver::fixture().copied().boot_file();
+    let server = builder.allow(&["ERROR"]).start();
+    server.signal(Signal::SIGWINCH);
+    let nobody = |s: &Appserver| s.list().iter().all(|row| row.pid.is_none());
+    server.wait_until("no worker is left", nobody);
+    server.write("boot", "fail@1");
+    let output = server.verb(&["upgrade"]);
+    assert_eq!(output.code, 1, "{output:?}");
+    server.wait_until("nobody is there again", nobody);
+    assert_eq!(server.describe()["phase"], "paused");
+    server.write("boot", "");
+    server.must(&["reload"]);
+    server.wait_serving(2);
+    assert_eq!(server.describe()["phase"], "running");
+}
