@@ -85,6 +85,9 @@ impl Master<'_> {
         master: Pid,
     ) -> Exit {
         let listeners = std::mem::take(&mut self.listeners);
+        for other in self.plans().iter().filter(|other| !Rc::ptr_eq(other, plan)) {
+            other.access_log.take(); // only this process's copy
+        }
         self.close_own();
         let failed = |link: &Link, what: &str, error: &dyn std::fmt::Display| {
             let reason = format!("{what}: {error}");
@@ -116,7 +119,6 @@ impl Master<'_> {
             signals,
             plan: Rc::clone(plan),
             instance_id: self.instance_id.clone(),
-            stdio: self.setup.stdio.clone(),
         };
         self.workload.run(seed)
     }
@@ -138,11 +140,12 @@ impl Master<'_> {
     }
 
     /// Closes, in a child, what belongs to the master alone: its control socket and clients, its
-    /// signals, the links to the child's siblings.
+    /// signals, the links to the child's siblings, the program to return to.
     pub(super) fn close_own(&mut self) {
         self.desk = None;
         self.slots.clear();
         self.job = None;
         self.notify = None;
+        self.previous = None;
     }
 }

@@ -372,6 +372,11 @@ fn nothing_leaks_over_upgrades() {
     }
     server.wait_serving(2);
     server.assert_no_leak(before[&server.pid()]);
+    for pid in server.pids() {
+        let kinds = process::descriptor_kinds(pid);
+        let program = server.file("server").display().to_string();
+        assert!(!kinds.contains_key(&program), "{kinds:?}");
+    }
     let most = before.values().max().copied().unwrap();
     assert!(
         server.descriptors().values().all(|count| *count <= most),
