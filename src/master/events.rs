@@ -200,6 +200,7 @@ impl Master<'_> {
                 }
             }
             Report::Leaving => self.on_leaving(slot, role),
+            Report::WantsLogs => self.reopen_logs(),
         }
     }
 

@@ -26,8 +26,19 @@ pub(crate) enum Order {
     Learn(SlotId, Socket),
     /// This slot is no more: close what you hold of it.
     Forget(SlotId),
-    /// Open your logs anew; the access log's new file comes with this message, if it has one.
-    Reopen,
+    /// Your logs were opened anew: here are these.
+    Reopen(Vec<Log>),
+}
+
+/// Which log a message carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Log {
+    /// The access log.
+    Access,
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Error,
 }
 
 /// How a worker leaves.
@@ -63,6 +74,8 @@ pub(crate) enum Report {
     Failed(String),
     /// It was asked, by a signal, to leave.
     Leaving,
+    /// It was asked, by a signal, to open its logs anew, which it may not be allowed to.
+    WantsLogs,
 }
 
 /// One end of a link.

@@ -28,7 +28,7 @@ mod stop;
 mod upgrade;
 
 pub(crate) use handover::{HANDOVER_VARIABLE, Handover};
-pub(crate) use link::{Drain, Link, Order, Report, Socket};
+pub(crate) use link::{Drain, Link, Log, Order, Report, Socket};
 pub(crate) use seed::Plan;
 pub(crate) use seed::{Seed, Workload};
 pub(crate) use start::StartError;

@@ -78,6 +78,11 @@ impl Rollout {
         self.failure = Some(reason);
     }
 
+    /// What successors follow.
+    pub(super) fn plan(&self) -> &Rc<Plan> {
+        &self.plan
+    }
+
     /// Who waits for the outcome.
     pub(super) fn callers(&self) -> &[ClientId] {
         &self.callers
@@ -307,7 +312,7 @@ impl Master<'_> {
     }
 
     /// Replaces back what was replaced, by workers that follow the former plan.
-    fn undo(&mut self, rollout: Rollout, reason: &str) {
+    fn undo(&mut self, mut rollout: Rollout, reason: &str) {
         let word = rollout.kind.word();
         if let Kind::Undo(first) = &rollout.kind {
             // The former workers do not boot either: leave it to the supervision.
@@ -334,9 +339,10 @@ impl Master<'_> {
             self.leave_vacant(std::mem::take(&mut former));
         }
         log::start(&rollout.before.config.log.level);
+        // Nothing may keep the plan that failed: workers would inherit its open log.
+        rollout.plan = Rc::clone(&rollout.before);
         self.advance_rollout(Rollout {
             kind: Kind::Undo(text),
-            plan: Rc::clone(&rollout.before),
             pending: former,
             current: None,
             replaced: Vec::new(),
