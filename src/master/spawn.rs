@@ -92,7 +92,7 @@ impl Master<'_> {
         let failed = |link: &Link, what: &str, error: &dyn std::fmt::Display| {
             let reason = format!("{what}: {error}");
             tracing::error!(%slot, "worker cannot boot: {reason}");
-            let _ = link.send(&Report::Failed(reason), &[]); // the master may be gone
+            let _ = link.send(&Report::failed(reason), &[]); // the master may be gone
             Exit::Failed
         };
         let signals = match signal::reset(&RECEIVED, &IGNORED) {

@@ -83,7 +83,7 @@ fn live<A: Site>(seed: Seed, make: impl AsyncFn(WorkerContext) -> Result<A, BoxE
         Err(error) => {
             let _ = seed
                 .link
-                .send(&Report::Failed(format!("no runtime: {error}")), &[]);
+                .send(&Report::failed(format!("no runtime: {error}")), &[]);
             return Exit::Failed;
         }
     };
@@ -138,7 +138,7 @@ impl Worker {
         } = seed;
         let failed = |link: &crate::master::Link, reason: String| {
             tracing::error!(%slot, "worker cannot boot: {reason}");
-            let _ = link.send(&Report::Failed(reason), &[]); // the master may be gone
+            let _ = link.send(&Report::failed(reason), &[]); // the master may be gone
             Exit::Failed
         };
         let site = make(context)
