@@ -136,6 +136,7 @@ impl Master<'_> {
         else {
             return;
         };
+        self.end_dumps(pid);
         let row = self.scoreboard.snapshot(process.row);
         let (connections, inflight) = (row.connections, row.inflight);
         let uptime_ms = clock::now_ms().saturating_sub(process.born);

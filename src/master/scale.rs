@@ -171,7 +171,7 @@ impl Master<'_> {
     /// Looks whether everybody who shall serve does, and whether the retired ones have left.
     pub(super) fn advance_scaling(&mut self, mut scaling: Scaling) {
         if let Some(reason) = self.scaling_failure(&scaling) {
-            self.fail_scaling(scaling, &reason);
+            self.fail_scaling(&scaling, &reason);
             return;
         }
         let all_serve = scaling.staying.iter().all(|slot| self.serves(*slot));
@@ -225,7 +225,7 @@ impl Master<'_> {
 
     /// New slots go again. Those that stood before stay, whoever is in them: they are the
     /// supervision's business.
-    fn fail_scaling(&mut self, scaling: Scaling, reason: &str) {
+    fn fail_scaling(&mut self, scaling: &Scaling, reason: &str) {
         let text = if scaling.has_retired {
             let workers = count_of(scaling.to);
             format!("scaled to {workers}, but not all serve: {reason}")

@@ -231,6 +231,21 @@ fn pwr_writes_the_stacks_of_all_workers() {
 }
 
 #[test]
+fn the_stack_of_a_worker_that_dies_meanwhile_is_not_another_ones() {
+    let server = Appserver::new().allow(&["SIGKILL"]).start();
+    let victim = *server.pids().first().unwrap();
+    send(victim, SIGSTOP); // it cannot answer
+    server.signal(SIGPWR);
+    send(victim, Signal::SIGKILL);
+    server.wait_until("the log says that it has gone", |s| {
+        let gone = format!("pid {victim}, unknown, it has gone");
+        s.journal().text().contains(&gone)
+    });
+    server.wait_serving(2);
+    assert_eq!(server.journal().count(&["stack of worker"]), 2);
+}
+
+#[test]
 fn signals_that_mean_nothing_change_nothing() {
     let server = Appserver::new().start();
     let (pids, generation) = (server.pids(), server.generation());
