@@ -61,8 +61,11 @@ impl Master<'_> {
                 if force {
                     self.stop_now(client);
                 } else {
-                    let limit = timeout_ms.map(|limit| clock::now_ms().saturating_add(limit));
-                    self.stop_by(limit, client);
+                    let until = timeout_ms.map_or_else(
+                        || self.stop_deadline(),
+                        |limit| clock::now_ms().saturating_add(limit),
+                    );
+                    self.begin_stop(Some(until), false, client);
                 }
             }
             Command::Kill => self.stop_now(client),
@@ -75,13 +78,6 @@ impl Master<'_> {
                     },
                 );
             }
-        }
-    }
-
-    /// Answers a question at once.
-    fn reply(&mut self, client: Option<ClientId>, answer: &Answer) {
-        if let Some(client) = client {
-            self.desk().control.answer(client, answer);
         }
     }
 

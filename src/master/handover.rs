@@ -3,12 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +22,7 @@ use crate::config::ListenAddress;
 use crate::control::ClientId;
 use crate::net::{HandOffQueue, Listener, ListenerId, ListenerSet, ListenerSockets};
 use crate::scoreboard::{RowId, Scoreboard, SlotId};
-use crate::sys::fd;
+use crate::sys::{fd, shm};
 
 /// The environment variable that names the memfd.
 pub(crate) const HANDOVER_VARIABLE: &str = "APPSERVER_INTERNAL_HANDOVER";
@@ -140,7 +139,7 @@ struct ProcessState {
 impl Handover {
     /// Writes the description into a new memfd, which is closed on `execve` unless told otherwise.
     pub(super) fn write(&self) -> io::Result<OwnedFd> {
-        write_memfd(&serde_json::to_vec(self)?)
+        shm::file_of("appserver-handover", &serde_json::to_vec(self)?)
     }
 
     /// The same state for the image before this one, which is to report `reason`.
@@ -152,7 +151,7 @@ impl Handover {
         let mut state = serde_json::to_value(self)?;
         state["binary"] = serde_json::to_value(&previous.binary)?;
         state["returned"] = reason.into();
-        write_memfd(&serde_json::to_vec(&state)?)
+        shm::file_of("appserver-handover", &serde_json::to_vec(&state)?)
     }
 
     /// Reads the description that the previous image left in the descriptor with this number.
@@ -239,14 +238,6 @@ impl Handover {
     pub(super) fn take_slots(&self, plan: &Rc<Plan>) -> io::Result<Vec<Slot>> {
         self.slots.iter().map(|slot| slot.take(plan)).collect()
     }
-}
-
-fn write_memfd(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let file = memfd_create("appserver-handover", MFdFlags::MFD_CLOEXEC)?;
-    let mut file = File::from(file);
-    file.write_all(bytes)?;
-    file.rewind()?;
-    Ok(file.into())
 }
 
 #[derive(Deserialize)]
