@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use super::flags::{RunArgs, RunFlags};
+use super::flags::{Common, RunArgs, RunFlags};
 use crate::control::ScaleTo;
 
 /// What stands below the list of flags: what a script needs to know.
@@ -41,20 +41,6 @@ pub(super) struct Cli {
     /// What to do.
     #[command(subcommand)]
     verb: Option<Verb>,
-}
-
-/// Which server is meant, and how to print.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Args)]
-pub(super) struct Common {
-    /// The control socket: where to make it, or where to find the server
-    #[arg(long, value_name = "PATH", global = true)]
-    pub(super) control: Option<PathBuf>,
-    /// The configuration file (default: ./appserver.toml, if it is there)
-    #[arg(short, long, value_name = "FILE", global = true)]
-    pub(super) config: Option<PathBuf>,
-    /// Print JSON; text for humans goes to standard error
-    #[arg(long, global = true)]
-    pub(super) json: bool,
 }
 
 /// The verbs.

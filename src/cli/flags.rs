@@ -4,8 +4,21 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::Common;
 use crate::config::Flags;
+
+/// Which server is meant, and how to print.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Args)]
+pub(super) struct Common {
+    /// The control socket: where to make it, or where to find the server
+    #[arg(long, value_name = "PATH", global = true)]
+    pub(super) control: Option<PathBuf>,
+    /// The configuration file (default: ./appserver.toml, if it is there)
+    #[arg(short, long, value_name = "FILE", global = true)]
+    pub(super) config: Option<PathBuf>,
+    /// Print JSON; text for humans goes to standard error
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
 
 /// The flags of `run` and `start`, which override the configuration file.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Args)]

@@ -25,8 +25,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{Cli, Common, Verb};
+use self::args::{Cli, Verb};
 use self::failure::Failure;
+use self::flags::Common;
 use self::outcome::Outcome;
 use crate::exit::Exit;
 use crate::master::Workload;

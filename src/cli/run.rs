@@ -4,9 +4,9 @@ use std::ffi::OsString;
 
 use nix::unistd::setsid;
 
-use super::args::Common;
 use super::background::Background;
 use super::failure::Failure;
+use super::flags::Common;
 use super::flags::RunArgs;
 use super::outcome::Outcome;
 use crate::config::Sources;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::args::Common;
 use super::failure::Failure;
+use super::flags::Common;
 use super::verbs::AT_ONCE;
 use crate::config::{self, Config, Flags, Sources};
 use crate::control::{Command, Connection, call};

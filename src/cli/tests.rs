@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 
-use super::args::{Cli, Common, Named, Verb};
+use super::args::{Cli, Named, Verb};
+use super::flags::Common;
 use super::start;
 use crate::config::Flags;
 use crate::control::ScaleTo;

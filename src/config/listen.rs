@@ -3,13 +3,13 @@
 use std::net::Ipv4Addr;
 
 use super::address::Written;
-use super::check::Winners;
 use super::defaults::PORT;
 use super::environment::Environment;
 use super::key::Origin;
 use super::problem::Problem;
 use super::raw::{Address, Raw};
 use super::types::{Listen, ListenAddress};
+use super::winners::Winners;
 
 /// An address of the file: what it means here, and what its table says.
 struct Table<'a> {

@@ -30,6 +30,7 @@ mod suggest;
 mod types;
 mod units;
 mod unknown;
+mod winners;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use super::crashes::{Crashes, Rules};
 use super::link::{Drain, GENTLY, Order, Report};
 use super::slot::{Retirement, Role, Seat};
 use super::stacks::Reason;
-use super::state::{Effect, WorkerEvent, WorkerState, step};
+use super::state::{Afterwards, Effect, WorkerEvent, WorkerState, step};
 use super::{Master, Phase};
 use crate::scoreboard::SlotId;
 use crate::sys::wait::Ending;
@@ -77,6 +77,7 @@ impl Master<'_> {
                 signal::send(pid, Signal::SIGKILL);
                 self.note_forced(slot);
             }
+            Effect::Discard => signal::send(pid, Signal::SIGKILL),
             Effect::Fork => {}
         }
     }
@@ -141,7 +142,7 @@ impl Master<'_> {
         let (connections, inflight) = (row.connections, row.inflight);
         let uptime_ms = clock::now_ms().saturating_sub(process.born);
         let generation = process.generation;
-        if self.is_expected(slot, role) && ending == Ending::Code(0) {
+        if self.is_expected(slot, role, ending) {
             tracing::info!(%slot, %pid, generation, uptime_ms, "worker left");
         } else {
             tracing::warn!(
@@ -155,11 +156,15 @@ impl Master<'_> {
         self.feed(slot, role, WorkerEvent::Exited);
     }
 
-    fn is_expected(&self, slot: SlotId, role: Role) -> bool {
-        let seat = self
-            .slot(slot)
-            .and_then(|place| place.seats().find(|(r, _)| *r == role));
-        seat.is_some_and(|(_, seat)| matches!(seat.state, WorkerState::Draining { .. }))
+    /// Whether the worker was to leave; one that had to be made to was reported then.
+    fn is_expected(&self, slot: SlotId, role: Role, ending: Ending) -> bool {
+        let place = self.slot(slot);
+        let seat = place.and_then(|place| place.seats().find(|(other, _)| *other == role));
+        match seat.map(|(_, seat)| seat.state) {
+            Some(WorkerState::Draining { .. }) => ending == Ending::Code(0),
+            Some(WorkerState::Killed { then, .. }) => then == Afterwards::Leave,
+            _ => false,
+        }
     }
 
     /// Reads what all workers have to say.

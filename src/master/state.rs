@@ -91,8 +91,10 @@ pub(crate) enum Effect {
     DumpStack,
     /// Send `TERM`.
     Terminate,
-    /// Send `KILL`.
+    /// Send `KILL`: it did not do what it should in time.
     Kill,
+    /// Send `KILL`: it is not needed any more.
+    Discard,
 }
 
 /// The next state, and what is to be done. Pairs that are not listed change nothing.
@@ -135,9 +137,16 @@ pub(crate) fn step(
             (S::Vacant, vec![E::Fork])
         }
 
-        (S::Booting { .. } | S::Serving { .. } | S::Draining { .. }, V::Drain(until)) => {
-            (S::Draining { until }, vec![E::OrderDrain])
-        }
+        // Nobody depends on a worker that boots, and its boot may never end.
+        (S::Booting { .. }, V::Drain(_)) => (killed(Afterwards::Leave), vec![E::Discard]),
+        (S::Serving { .. }, V::Drain(until)) => (S::Draining { until }, vec![E::OrderDrain]),
+        // A second word can make the end sooner, not later.
+        (S::Draining { until }, V::Drain(new)) => (
+            S::Draining {
+                until: sooner(until, new),
+            },
+            vec![E::OrderDrain],
+        ),
         (S::Draining { until: Some(until) }, V::Tick) if now >= until => {
             (killed(Afterwards::Leave), vec![E::Kill])
         }
@@ -161,6 +170,11 @@ pub(crate) fn step(
         },
         (state, _) => (state, vec![]),
     }
+}
+
+/// The earlier of two deadlines; none is never.
+fn sooner(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
 }
 
 fn after_crash(
@@ -251,7 +265,12 @@ mod tests {
                 (killed(GRACE, A::Refill), vec![E::DumpStack, E::Terminate])
             }
             (S::Serving { .. }, V::Exited) => fork,
-            (S::Booting { .. } | S::Serving { .. } | S::Draining { .. }, V::Drain(until)) => {
+            (S::Booting { .. }, V::Drain(_)) => (killed(GRACE, A::Leave), vec![E::Discard]),
+            (S::Serving { .. }, V::Drain(until)) => (S::Draining { until }, vec![E::OrderDrain]),
+            (S::Draining { until: Some(until) }, V::Drain(_)) => {
+                (S::Draining { until: Some(until) }, vec![E::OrderDrain]) // both are no later
+            }
+            (S::Draining { until: None }, V::Drain(until)) => {
                 (S::Draining { until }, vec![E::OrderDrain])
             }
             (S::Draining { until: Some(NOW) }, V::Tick) => (killed(GRACE, A::Leave), vec![E::Kill]),

@@ -5,10 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::holder::{self, Holder};
 
@@ -121,6 +121,19 @@ fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// Whether somebody listens at the socket file `path`. Does not wait: a holder whose queue is full
+/// is there all the same.
+fn is_served(path: &Path) -> io::Result<bool> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&SockAddr::unix(path)?) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(false),
+        Err(error) => Err(error), // of another kind, or closed to us: not ours to remove
+    }
+}
+
 /// A listening socket at `path`; a socket file that nobody serves any more is replaced.
 pub(super) fn listen_unix(path: &Path, backlog: u32) -> Result<OwnedFd, NetError> {
     let address = || format!("unix:{}", path.display());
@@ -134,7 +147,7 @@ pub(super) fn listen_unix(path: &Path, backlog: u32) -> Result<OwnedFd, NetError
         Ok(found) if !found.file_type().is_socket() => {
             return Err(NetError::NoSocket(path.to_owned()));
         }
-        Ok(_) if UnixStream::connect(path).is_ok() => {
+        Ok(_) if is_served(path).map_err(failed)? => {
             return Err(NetError::InUse {
                 address: address(),
                 holder: None,

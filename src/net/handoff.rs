@@ -37,7 +37,8 @@ impl HandOff {
     /// Takes the next connection from a slot's queue, if one waits.
     ///
     /// # Errors
-    /// The error of `recvmsg(2)`: `EMFILE` and its like mean later, not never.
+    /// The error of `recvmsg(2)`. See [`fd::receive`]: a process at its limit of descriptors loses
+    /// the connection, so the caller asks only while there is room.
     pub(crate) fn receive(queue: &impl AsFd) -> io::Result<Option<(Self, OwnedFd)>> {
         let mut bytes = [0; Self::BYTES];
         let (length, fds) = match fd::receive(queue, &mut bytes) {

@@ -68,7 +68,8 @@ fn listening_inodes(table: &str, address: SocketAddr) -> Vec<String> {
         .collect()
 }
 
-fn overlaps(held: SocketAddr, wanted: SocketAddr) -> bool {
+/// Whether sockets at both addresses compete for connections.
+pub(super) fn overlaps(held: SocketAddr, wanted: SocketAddr) -> bool {
     let (a, b) = (held.ip(), wanted.ip());
     held.port() == wanted.port() && (a == b || a.is_unspecified() || b.is_unspecified())
 }

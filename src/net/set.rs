@@ -12,6 +12,7 @@ use nix::sys::socket::{SockType, setsockopt, sockopt};
 use serde::{Deserialize, Serialize};
 
 use super::bind::{self, NetError};
+use super::holder::overlaps;
 use crate::config::ListenAddress;
 use crate::scoreboard::SlotId;
 use crate::sys::{fd, socket};
@@ -91,18 +92,27 @@ impl Listener {
         asked: &ListenAddress,
         backlog: u32,
         slots: &[SlotId],
+        own: &[SocketAddr],
     ) -> Result<Self, NetError> {
         let (bound, sockets) = match asked {
             ListenAddress::Tcp(address) => {
-                let reservation = bind::reserve(*address)?;
-                let address = reservation.address;
+                // What this server itself holds already (127.0.0.1:80 beside 0.0.0.0:80) cannot
+                // be taken exclusively; somebody else cannot be there.
+                let is_ours = own
+                    .iter()
+                    .any(|held| held != address && overlaps(*held, *address));
+                let mut reservation = if is_ours {
+                    None
+                } else {
+                    Some(bind::reserve(*address)?)
+                };
+                let address = reservation.as_ref().map_or(*address, |it| it.address);
                 let mut sockets = ListenerSockets::PerSlot {
                     of: BTreeMap::new(),
                     group: Vec::new(),
                 };
                 // The reservation is the group's first member; it leaves as soon as a slot's
                 // socket holds the address, so that the slots have the indexes 0, 1, 2 …
-                let mut reservation = Some(reservation);
                 for slot in slots {
                     sockets.add(*slot, address, backlog)?;
                     drop(reservation.take());
@@ -206,7 +216,7 @@ impl ListenerSet {
                 continue;
             }
             let id = ListenerId(self.next_id);
-            match Listener::open(id, address, *backlog, &slots) {
+            match Listener::open(id, address, *backlog, &slots, &self.held()) {
                 Ok(listener) => {
                     self.next_id = self.next_id.wrapping_add(1);
                     self.listeners.push(listener);
@@ -219,6 +229,18 @@ impl ListenerSet {
             }
         }
         Ok(opened)
+    }
+
+    /// The internet addresses that are listened at.
+    fn held(&self) -> Vec<SocketAddr> {
+        let addresses = self
+            .listeners
+            .iter()
+            .filter_map(|listener| match listener.bound {
+                ListenAddress::Tcp(address) => Some(address),
+                ListenAddress::Unix(_) => None,
+            });
+        addresses.collect()
     }
 
     /// Ends the listeners with these ids.
@@ -319,4 +341,86 @@ fn url(address: &ListenAddress) -> String {
 
 fn inode_of(path: &Path) -> u64 {
     std::fs::symlink_metadata(path).map_or(0, |found| found.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    fn set() -> ListenerSet {
+        let mut set = ListenerSet::default();
+        set.add_slot(SlotId(0)).unwrap();
+        set.add_slot(SlotId(1)).unwrap();
+        set
+    }
+
+    fn tcp(text: &str) -> (ListenAddress, u32) {
+        (ListenAddress::Tcp(text.parse().unwrap()), 64)
+    }
+
+    fn port(set: &ListenerSet) -> u16 {
+        set.held()[0].port()
+    }
+
+    #[test]
+    fn one_address_can_become_all_addresses() {
+        let mut set = set();
+        let first = set.open(&[tcp("127.0.0.1:0")]).unwrap();
+        let all = format!("0.0.0.0:{}", port(&set));
+        set.open(&[tcp(&all)]).unwrap();
+        set.end(&first);
+        TcpStream::connect(("127.0.0.1", port(&set))).unwrap();
+    }
+
+    #[test]
+    fn an_address_of_somebody_else_is_refused_with_its_holder() {
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = other.local_addr().unwrap().to_string();
+        let error = set().open(&[tcp(&address)]).unwrap_err().to_string();
+        assert!(error.contains(&address) && error.contains("pid"), "{error}");
+    }
+
+    #[test]
+    fn the_same_address_twice_is_refused() {
+        let mut set = set();
+        set.open(&[tcp("127.0.0.1:0")]).unwrap();
+        let same = format!("127.0.0.1:{}", port(&set));
+        assert!(set.open(&[tcp(&same)]).is_err());
+    }
+
+    #[test]
+    fn only_a_socket_file_that_nobody_serves_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("web.sock");
+        let wanted = [(ListenAddress::Unix(path.clone()), 64)];
+        let live = UnixListener::bind(&path).unwrap();
+        assert!(matches!(set().open(&wanted), Err(NetError::InUse { .. })));
+        drop(live); // the file stays, stale
+        let mut set = set();
+        let opened = set.open(&wanted).unwrap();
+        UnixStream::connect(&path).unwrap();
+        set.end(&opened);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_socket_of_another_kind_is_not_removed() {
+        use nix::sys::socket as s;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("web.sock");
+        let kind = s::SockType::SeqPacket;
+        let other = s::socket(s::AddressFamily::Unix, kind, s::SockFlag::empty(), None).unwrap();
+        let address = s::UnixAddr::new(&path).unwrap();
+        s::bind(std::os::fd::AsRawFd::as_raw_fd(&other), &address).unwrap();
+        s::listen(&other, s::Backlog::new(1).unwrap()).unwrap();
+        assert!(
+            set()
+                .open(&[(ListenAddress::Unix(path.clone()), 64)])
+                .is_err()
+        );
+        assert!(path.exists());
+    }
 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
     sendmsg, socketpair,
@@ -45,7 +46,8 @@ pub(crate) fn send(socket: &impl AsFd, bytes: &[u8], fds: &[RawFd]) -> io::Resul
 /// close-on-exec; never waits. A length of zero is the end of the conversation.
 ///
 /// # Errors
-/// `WouldBlock` when nothing waits; `InvalidData` when the message did not fit.
+/// `WouldBlock` when nothing waits; `InvalidData` when the message did not fit, or when its
+/// descriptors did not because the process is at its limit: they are lost then.
 pub(crate) fn receive(socket: &impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = cmsg_space!([RawFd; MAX_FDS]);
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
@@ -128,6 +130,13 @@ pub(crate) fn set_cloexec_of(number: RawFd, close: bool) -> io::Result<()> {
 /// `EMFILE` when the process has no descriptor left.
 pub(crate) fn duplicate(fd: &impl AsFd) -> io::Result<OwnedFd> {
     fd.as_fd().try_clone_to_owned()
+}
+
+/// How many descriptors this process can still open, but for a reserve of an eighth of its limit.
+pub(crate) fn room() -> u64 {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    (limit - limit / 8).saturating_sub(open as u64)
 }
 
 /// Makes descriptor `number` (0, 1 or 2) mean the file behind `fd`.

@@ -10,8 +10,8 @@ use nix::sys::socket::{Shutdown, SockFlag, accept4, setsockopt, shutdown};
 /// Accepts one connection, non-blocking and close-on-exec, or none when the queue is empty.
 ///
 /// # Errors
-/// `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`: the caller tries again later. Errors of a single
-/// connection (`ECONNABORTED` and the network errors of accept(2)) are skipped here.
+/// `EINVAL` when the listener was ended; `EMFILE` and its like when there is no room for more.
+/// Errors of a single connection, those that accept(2) names, are skipped.
 pub(crate) fn accept(listener: &impl AsFd) -> io::Result<Option<OwnedFd>> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     loop {
@@ -19,15 +19,18 @@ pub(crate) fn accept(listener: &impl AsFd) -> io::Result<Option<OwnedFd>> {
             Ok(number) => return Ok(Some(super::fd::own(number))),
             Err(Errno::EAGAIN) => return Ok(None),
             Err(
-                error @ (Errno::EMFILE
-                | Errno::ENFILE
-                | Errno::ENOBUFS
-                | Errno::ENOMEM
-                | Errno::EBADF
-                | Errno::EINVAL // the listener was ended with shutdown(2)
-                | Errno::ENOTSOCK),
-            ) => return Err(error.into()),
-            Err(_) => {} // this connection's trouble, not the listener's
+                Errno::EINTR
+                | Errno::ECONNABORTED
+                | Errno::EPROTO
+                | Errno::ENOPROTOOPT
+                | Errno::ENETDOWN
+                | Errno::ENETUNREACH
+                | Errno::EHOSTDOWN
+                | Errno::EHOSTUNREACH
+                | Errno::ENONET
+                | Errno::ETIMEDOUT,
+            ) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }

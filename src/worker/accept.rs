@@ -1,7 +1,7 @@
 //! Taking connections: from the worker's own queues, from those of slots it looks after, and from
 //! siblings that hold more.
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -47,8 +47,12 @@ pub(super) struct Acceptor {
     is_even: bool,
     /// The most connections this worker holds.
     max_connections: u32,
+    /// How many connections the limit of open files carries beside everything else.
+    descriptors: u64,
     /// The sockets of all slots.
     sockets: RefCell<ListenerSet>,
+    /// The numbers of all slots, asked for at each connection.
+    slots: RefCell<BTreeSet<SlotId>>,
     /// How this worker's share compares.
     pub(super) balance: Balance,
     /// The task of each source.
@@ -82,6 +86,8 @@ impl Acceptor {
             scoreboard: seed.scoreboard,
             is_even: seed.balance == AcceptBalance::Even,
             max_connections: seed.max_connections,
+            descriptors: fd::room(),
+            slots: RefCell::new(seed.listeners.queues.keys().copied().collect()),
             sockets: RefCell::new(seed.listeners),
             balance,
             tasks: RefCell::default(),
@@ -124,15 +130,18 @@ impl Acceptor {
         sources
     }
 
-    /// Takes what waits, for as long as the source exists.
+    /// Takes what waits, for as long as the source exists: none is left alone for the want of a
+    /// descriptor, since the master counts on this worker.
     async fn run(self: Rc<Self>, source: Source) {
-        let ended = match self.descriptor(source).map(|fd| fd.and_then(watch)) {
-            None => return, // a slot that was forgotten meanwhile
-            Some(Ok(ready)) => self.drive(source, &ready).await,
-            Some(Err(error)) => Err(error),
-        };
-        if let Err(error) = ended {
-            tracing::error!(?source, %error, "cannot accept");
+        while let Some(descriptor) = self.descriptor(source) {
+            match descriptor.and_then(watch) {
+                Ok(ready) => match self.drive(source, &ready).await {
+                    Ok(()) => return,
+                    Err(error) => tracing::warn!(?source, %error, "cannot wait for connections"),
+                },
+                Err(error) => tracing::warn!(?source, %error, "cannot accept, trying again"),
+            }
+            tokio::time::sleep(RETRY).await;
         }
     }
 
@@ -147,13 +156,16 @@ impl Acceptor {
 
     async fn drive(&self, source: Source, ready: &AsyncFd<OwnedFd>) -> io::Result<()> {
         loop {
-            if self.is_full() && !self.siblings_have_room() {
+            let mut guard = ready.readable().await?;
+            if !self.may_take(source) {
                 // A sibling's room is not announced here: look again after a while.
                 let _ = tokio::time::timeout(RETRY, self.room.notified()).await;
                 continue;
             }
-            let mut guard = ready.readable().await?;
             match self.take(source, ready.get_ref()) {
+                // The end of a socket stays readable for ever. A Unix listener that was shut down
+                // says no more than that.
+                Look::Empty if guard.ready().is_read_closed() => return Ok(()),
                 Look::Empty => guard.clear_ready(),
                 Look::More => yield_now().await,
                 Look::Later => tokio::time::sleep(RETRY).await,
@@ -170,11 +182,26 @@ impl Acceptor {
                 Source::Queue(slot) => self.take_handed(slot, fd),
             };
             match look {
-                Look::More if !self.is_full() => {}
+                Look::More if self.may_take(source) => {}
                 look => return look,
             }
         }
         Look::More
+    }
+
+    /// Whether there is room for one more from this source. For what a sibling has handed over
+    /// there is as long as there are descriptors (the kernel drops one that finds no place): its
+    /// place was reserved, so it is counted already.
+    fn may_take(&self, source: Source) -> bool {
+        match source {
+            Source::Queue(_) => self.row.connections() < self.descriptors,
+            Source::Listener(..) => {
+                !self.is_full()
+                    || self
+                        .balance
+                        .has_room_elsewhere(&self.slots(), self.max_connections)
+            }
+        }
     }
 
     fn take_accepted(&self, slot: SlotId, id: ListenerId, fd: &impl AsFd) -> Look {
@@ -280,15 +307,9 @@ impl Acceptor {
         self.row.assigned().1 >= self.max_connections
     }
 
-    fn siblings_have_room(&self) -> bool {
-        let limit = self.max_connections;
-        let rows = self.slots().into_iter().filter(|slot| *slot != self.slot);
-        let mut rows = rows.filter_map(|slot| self.scoreboard.serving(slot));
-        rows.any(|row| row.assigned().1 < limit)
-    }
-
-    fn slots(&self) -> BTreeSet<SlotId> {
-        self.sockets.borrow().queues.keys().copied().collect()
+    /// The numbers of all slots there are.
+    fn slots(&self) -> Ref<'_, BTreeSet<SlotId>> {
+        self.slots.borrow()
     }
 
     /// Notes a socket of a slot that was born after this worker.
@@ -306,6 +327,7 @@ impl Acceptor {
     /// Notes the hand-off queue of a slot that was born after this worker.
     pub(super) fn learn_queue(&self, slot: SlotId, queue: HandOffQueue) {
         self.sockets.borrow_mut().queues.insert(slot, queue);
+        self.slots.borrow_mut().insert(slot);
     }
 
     /// Closes what this process holds of a slot that is no more.
@@ -319,6 +341,7 @@ impl Acceptor {
             }
             !is_of(source)
         });
+        self.slots.borrow_mut().remove(&slot);
         let mut sockets = self.sockets.borrow_mut();
         sockets.queues.remove(&slot);
         for listener in &mut sockets.listeners {
@@ -333,7 +356,10 @@ impl Acceptor {
     pub(super) fn stop(&self, is_last: bool) {
         let mut sources = Vec::new();
         for (source, task) in std::mem::take(&mut *self.tasks.borrow_mut()) {
-            task.abort();
+            // A sibling may just have looked and be about to send: its queue is read to the end.
+            if !is_last || source != Source::Queue(self.slot) {
+                task.abort();
+            }
             sources.push(source);
         }
         if is_last {
@@ -372,14 +398,10 @@ pub(super) struct Accepting {
 
 fn look_after(error: &io::Error) -> Look {
     match error.raw_os_error() {
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-            tracing::warn!(%error, "cannot accept, trying again");
-            Look::Later
-        }
         Some(libc::EINVAL | libc::EBADF | libc::ENOTSOCK) => Look::Ended, // it was shut down
         _ => {
-            tracing::warn!(%error, "cannot accept this one");
-            Look::More
+            tracing::warn!(%error, "cannot accept, trying again");
+            Look::Later
         }
     }
 }

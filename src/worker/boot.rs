@@ -209,6 +209,7 @@ impl Worker {
             self.log.clone(),
         );
         spawn_local(housekeep);
+        self.row.beat(0); // a boot that blocked must not look like a stall
         self.row.set_state(RowState::Open);
         self.acceptor.accept_for(&[]);
         self.orders.report(&Report::Ready);

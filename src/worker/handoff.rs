@@ -105,6 +105,11 @@ impl Balance {
         (count < limit && place.row.reserve((place.epoch, count))).then_some(place)
     }
 
+    /// Whether a healthy sibling holds fewer than `limit`.
+    pub(super) fn has_room_elsewhere(&self, slots: &BTreeSet<SlotId>, limit: u32) -> bool {
+        self.quietest(slots).is_some_and(|(_, count)| count < limit)
+    }
+
     fn quietest(&self, slots: &BTreeSet<SlotId>) -> Option<(Place, u32)> {
         let now = clock::now_ms();
         let turn = self.turn.get().wrapping_add(1);

@@ -130,3 +130,43 @@ fn who_from(server: &Appserver, last: u8) -> crate::harness::client::Who {
     let mut connection = Connection::open_from(from, server.address());
     connection.get("/who").who()
 }
+
+#[test]
+fn a_stalled_sibling_does_not_lift_the_limit() {
+    let server = Appserver::new()
+        .workers(2)
+        .config("max_connections = 3")
+        .start();
+    let stopped = server.list()[1].pid.unwrap();
+    crate::harness::send(stopped, nix::sys::signal::Signal::SIGSTOP);
+    server.wait_until("its stall is noticed", |s| {
+        s.journal().text().contains("worker stalled")
+    });
+    let _connections = open(&server, 12);
+    server.wait_until("the other one is full", |s| s.list()[0].connections == 3);
+    // More than a heartbeat and a retry later it still is: a look at the row is a fact each time.
+    for _ in 0..20 {
+        assert!(server.list()[0].connections <= 3, "{:?}", server.list());
+    }
+    crate::harness::send(stopped, nix::sys::signal::Signal::SIGCONT);
+}
+
+#[test]
+fn bursts_at_the_limit_are_served_by_those_who_have_room() {
+    let server = Appserver::new()
+        .workers(2)
+        .config("max_connections = 4")
+        .start();
+    for _ in 0..12 {
+        // Eight fit exactly: each answer comes while the others are still open.
+        let mut connections = open(&server, 8);
+        for connection in &mut connections {
+            connection.set_patience(std::time::Duration::from_secs(30));
+            assert_eq!(connection.get("/").status, 200);
+        }
+        drop(connections);
+        server.wait_until("all have closed", |s| {
+            s.list().iter().all(|row| row.connections == 0)
+        });
+    }
+}

@@ -9,42 +9,11 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::ReadBuf;
 
 use super::limits::Limits;
+use super::phase::{Answer, Phase, Verdict};
 use super::socket::{Arrival, Socket};
-use super::verdict::Verdict;
+
 use crate::http::BodyWatch;
 use crate::sys::clock::now_ms;
-
-/// How far the talk with a client has come. Times are milliseconds of the shared clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Nothing is asked.
-    Idle {
-        /// When the last answer had left, or the connection was accepted.
-        since: u64,
-        /// Whether it is certain that hyper holds no part of a next request.
-        looked: bool,
-    },
-    /// A part of a request's head is here.
-    Head {
-        /// When its first byte came; later bytes do not change it.
-        since: u64,
-    },
-    /// A request is being answered.
-    Busy(Answer),
-    /// The talk is over, the close is being prepared.
-    Leaving,
-}
-
-/// How far an answer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// The service has not answered yet.
-    Awaited,
-    /// The head has gone to hyper, the body follows.
-    Begun,
-    /// hyper has all of it, but has perhaps not written all of it.
-    Ended,
-}
 
 /// One client. The task owns the talk; everybody else only looks, and leaves a verdict.
 pub(super) struct Client {

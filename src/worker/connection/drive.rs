@@ -11,12 +11,13 @@ use hyper::StatusCode;
 use hyper::server::conn::http1::{Connection, Parts};
 
 use super::Held;
-use super::client::{Answer, Client, Phase};
+use super::client::Client;
 use super::ending::{self, Ending};
 use super::io::Io;
 use super::observe::{Observed, Serves};
+use super::phase::{Answer, Phase, Verdict};
 use super::socket::Arrival;
-use super::verdict::{Verdict, can_refuse};
+use super::verdict::can_refuse;
 use crate::sys::clock::now_ms;
 
 /// hyper's part of a connection.

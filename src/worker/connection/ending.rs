@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use hyper::StatusCode;
 use tokio::io::ReadBuf;
 
-use super::client::{Client, Phase};
+use super::client::Client;
+use super::phase::Phase;
 
 /// How much is read and discarded of what an answered client still sends.
 const LINGER_MAX: usize = 1024 * 1024;

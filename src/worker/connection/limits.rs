@@ -50,7 +50,7 @@ impl Limits {
         ]
         .into_iter()
         .filter(|limit| *limit > 0)
-        .map(super::sweep::interval_ms)
+        .map(interval_ms)
         .min()
         .unwrap_or_default()
     }
@@ -85,4 +85,9 @@ impl From<&Listen> for Limits {
             max_body: listen.client_max_body_size,
         }
     }
+}
+
+/// How often to look so that a limit of `limit_ms` is not passed by much, and the CPU not heated.
+pub(super) fn interval_ms(limit_ms: u64) -> u64 {
+    (limit_ms / 8).clamp(50, 1_000)
 }

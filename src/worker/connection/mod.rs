@@ -12,6 +12,7 @@ mod ending;
 mod io;
 mod limits;
 mod observe;
+mod phase;
 mod socket;
 mod sweep;
 #[cfg(test)]
@@ -36,8 +37,9 @@ use tokio::sync::Notify;
 
 use self::client::Client;
 use self::observe::Observed;
+use self::phase::Verdict;
 use self::socket::Socket;
-use self::verdict::{Draining, Verdict};
+use self::verdict::Draining;
 use crate::http::BodyWatch;
 use crate::scoreboard::Row;
 use crate::sys::clock::{millis, now_ms};
@@ -87,7 +89,7 @@ impl Connections {
             row,
             drain_idle_ms,
             draining: Cell::new(None),
-            sweep_ms: Cell::new(sweep::interval_ms(drain_idle_ms)),
+            sweep_ms: Cell::new(limits::interval_ms(drain_idle_ms)),
             sweep_now: Notify::new(),
             emptied: Notify::new(),
             on_closed: RefCell::default(),

@@ -9,11 +9,6 @@ use crate::sys::clock::now_ms;
 /// How many connections are looked at before others may run.
 const SLICE: usize = 256;
 
-/// How often to look so that a limit of `limit_ms` is not passed by much, and the CPU not heated.
-pub(super) fn interval_ms(limit_ms: u64) -> u64 {
-    (limit_ms / 8).clamp(50, 1_000)
-}
-
 impl Connections {
     /// Enforces the limits for as long as the worker lives.
     pub(crate) async fn sweep_forever(self) {

@@ -1,22 +1,7 @@
 //! When a client has had its time: the rules, without the means.
 
-use super::client::{Answer, Client, Phase};
-
-/// What the sweep decides about a client. Its task carries that out, for it alone knows what has
-/// arrived meanwhile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It has idled long enough: close, unless a request has come.
-    Close,
-    /// It has idled as long as a head may take: see whether hyper holds a part of one.
-    Look,
-    /// A head has taken too long: 408.
-    HeadLate,
-    /// The client pauses for too long within a body: 408, or a cut when an answer has begun.
-    BodyLate,
-    /// Nobody receives, or the worker ends: a cut.
-    Cut,
-}
+use super::client::Client;
+use super::phase::{Answer, Phase, Verdict};
 
 /// The worker wants to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
