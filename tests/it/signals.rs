@@ -242,7 +242,9 @@ fn the_stack_of_a_worker_that_dies_meanwhile_is_not_another_ones() {
         s.journal().text().contains(&gone)
     });
     server.wait_serving(2);
-    assert_eq!(server.journal().count(&["stack of worker"]), 2);
+    server.wait_until("the other one's is there", |s| {
+        s.journal().count(&["stack of worker"]) == 2
+    });
 }
 
 #[test]
