@@ -44,12 +44,13 @@ impl ControlSocket {
     /// When a live server is there, or something that is no socket, or the system refuses.
     pub(crate) fn bind(path: &Path) -> Result<Self, ControlError> {
         let listener = bind::claim(path)?;
-        Ok(Self::adopt(listener, path.to_owned()))
+        let identity = bind::identity(path);
+        Ok(Self::adopt(listener, path.to_owned(), identity))
     }
 
-    /// Takes over the listener that the image before this one had at `path`.
-    pub(crate) fn adopt(listener: OwnedFd, path: PathBuf) -> Self {
-        let identity = bind::identity(&path);
+    /// Takes over the listener that the image before this one had at `path`. `identity` is what
+    /// that one knew the file by: whatever has the name by now may be another server's.
+    pub(crate) fn adopt(listener: OwnedFd, path: PathBuf, identity: Option<(u64, u64)>) -> Self {
         Self {
             listener,
             path,
@@ -127,6 +128,16 @@ impl ControlSocket {
         let mut peer = Peer::new(self.new_id(), fd, clock::now_ms());
         peer.push(bytes);
         self.peers.push(peer);
+    }
+
+    /// Where it is: the configuration may name another place by now.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the file is known by, device and inode, to carry it over a re-exec.
+    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
+        self.identity
     }
 
     /// The listener, to carry it over a re-exec.

@@ -294,8 +294,9 @@ fn a_re_executed_image_answers_what_the_old_one_heard() {
         copy(old.listener_fd()),
         copy(old.client_fd(client).unwrap()),
     );
+    let identity = old.identity();
     drop(old);
-    let mut new = ControlSocket::adopt(listener, path.clone());
+    let mut new = ControlSocket::adopt(listener, path.clone(), identity);
     let client = new.adopt_client(carried);
     assert_eq!(new.on_ready(), []);
     new.answer(client, &Answer::new(Exit::Done, "upgraded"));
@@ -304,6 +305,18 @@ fn a_re_executed_image_answers_what_the_old_one_heard() {
     assert_eq!(hear(&mut new).1, Command::Ping);
     new.unlink();
     assert!(!path.exists());
+}
+
+#[test]
+fn a_re_executed_image_leaves_the_socket_of_another_server_alone() {
+    let (_folder, path) = place();
+    let old = ControlSocket::bind(&path).unwrap();
+    let listener = old.listener_fd().try_clone_to_owned().unwrap();
+    fs::remove_file(&path).unwrap(); // by somebody who tidied up
+    let _other = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let new = ControlSocket::adopt(listener, path.clone(), old.identity());
+    new.unlink();
+    assert!(path.exists());
 }
 
 #[test]

@@ -1,12 +1,46 @@
-//! What `list` and `describe` say.
+//! What operators hear: that something is done or cannot be, and what `list` and `describe` say.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
 
 use super::slot::{Process, Role, Seat, Slot};
 use super::{Master, Phase};
-use crate::control::{Description, ListRow, Totals};
+use crate::control::{Answer, ClientId, Description, ListRow, Totals};
+use crate::exit::Exit;
 use crate::scoreboard::Counters;
 use crate::sys::{clock, proc};
 
 impl Master<'_> {
+    /// Answers everybody who waits for this.
+    pub(super) fn reply(&mut self, to: impl IntoIterator<Item = ClientId>, answer: &Answer) {
+        for client in to {
+            self.desk().control.answer(client, answer);
+        }
+    }
+
+    /// The same, for the outcome of something: it is logged, too.
+    pub(super) fn answer_all(
+        &mut self,
+        to: impl IntoIterator<Item = ClientId>,
+        exit: Exit,
+        message: &str,
+        data: Option<Value>,
+    ) {
+        match exit {
+            Exit::Done => tracing::info!("{message}"),
+            _ => tracing::error!("{message}"),
+        }
+        let answer = Answer::new(exit, message);
+        self.reply(to, &Answer { data, ..answer });
+    }
+
+    /// The same, for what cannot be done. Nothing is wrong with the server.
+    pub(super) fn decline(&mut self, client: Option<ClientId>, message: &str) {
+        tracing::warn!("{message}");
+        self.reply(client, &Answer::new(Exit::Failed, message));
+    }
+
     /// One row per live process, and one for each slot without any.
     pub(super) fn list(&self) -> Vec<ListRow> {
         self.slots
@@ -63,7 +97,7 @@ impl Master<'_> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: config.file.clone(),
             addresses: self.listeners.urls(),
-            control: config.control.socket.clone(),
+            control: self.control_path(),
             instance_id: self.instance_id.clone(),
             generation: self.plan.generation,
             phase: self.phase_word().to_owned(),
@@ -73,6 +107,12 @@ impl Master<'_> {
             totals: totals(&self.counters()),
             workers: self.list(),
         }
+    }
+
+    /// Where operators connect to.
+    pub(super) fn control_path(&self) -> PathBuf {
+        let bound = self.desk.as_ref().map(|desk| desk.control.path());
+        bound.unwrap_or(&self.plan.config.control.socket).to_owned()
     }
 
     /// The sum over all slots, ended processes included.

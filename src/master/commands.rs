@@ -5,9 +5,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Master;
-use super::jobs::Wanted;
-use super::link::Order;
+use super::jobs::{Job, Wanted};
+use super::link::{Log, Order};
 use super::seed::Plan;
+use super::slot::Process;
 use crate::control::{Answer, ClientId, Command};
 use crate::exit::Exit;
 use crate::log;
@@ -60,8 +61,11 @@ impl Master<'_> {
                 if force {
                     self.stop_now(client);
                 } else {
-                    let limit = timeout_ms.map(|limit| clock::now_ms().saturating_add(limit));
-                    self.stop_by(limit, client);
+                    let until = timeout_ms.map_or_else(
+                        || self.stop_deadline(),
+                        |limit| clock::now_ms().saturating_add(limit),
+                    );
+                    self.begin_stop(Some(until), false, client);
                 }
             }
             Command::Kill => self.stop_now(client),
@@ -77,41 +81,53 @@ impl Master<'_> {
         }
     }
 
-    /// Answers a question at once.
-    fn reply(&mut self, client: Option<ClientId>, answer: &Answer) {
-        if let Some(client) = client {
-            self.desk().control.answer(client, answer);
-        }
-    }
-
-    /// Opens all log files anew: the master's own, and those of the workers, who get the access
-    /// log's new file from here because they may have given up the right to open it.
+    /// Opens all log files anew and gives them to the workers, who may have given up the right to
+    /// open them.
     pub(super) fn reopen_logs(&mut self) {
         if let Some(stdio) = &self.setup.stdio
             && let Err(error) = log::reopen_stdio(stdio)
         {
             tracing::error!(%error, "cannot reopen standard output and error");
         }
-        for plan in self.plans() {
+        let plans = self.plans();
+        for plan in &plans {
             if let Err(error) = plan.reopen() {
                 tracing::error!(%error, "cannot reopen the access log, the old one is kept");
             }
         }
         for slot in &self.slots {
-            let file = slot.plan.access_log.borrow();
-            let fds: Vec<_> = file.iter().map(AsFd::as_fd).collect();
-            slot.processes()
-                .for_each(|process| process.tell(&Order::Reopen, &fds));
+            for process in slot.processes() {
+                let born = plans.iter().find(|it| it.generation == process.generation);
+                self.tell_logs(process, born.unwrap_or(&slot.plan));
+            }
         }
         tracing::info!("logs reopened");
     }
 
-    /// The plans that workers follow now: usually one, more during a rollout.
-    fn plans(&self) -> Vec<Rc<Plan>> {
+    fn tell_logs(&self, process: &Process, plan: &Plan) {
+        let (out, err) = (std::io::stdout(), std::io::stderr());
+        let file = plan.access_log.borrow();
+        let mut logs: Vec<_> = file
+            .iter()
+            .map(|file| (Log::Access, file.as_fd()))
+            .collect();
+        if self.setup.stdio.is_some() {
+            logs.extend([(Log::Output, out.as_fd()), (Log::Error, err.as_fd())]);
+        }
+        let (which, fds): (Vec<_>, Vec<_>) = logs.into_iter().unzip();
+        process.tell(&Order::Reopen(which), &fds);
+    }
+
+    /// The plans that workers follow now, or shall: usually one, more during a rollout.
+    pub(super) fn plans(&self) -> Vec<Rc<Plan>> {
         let mut plans = vec![Rc::clone(&self.plan)];
-        for slot in &self.slots {
-            if !plans.iter().any(|plan| Rc::ptr_eq(plan, &slot.plan)) {
-                plans.push(Rc::clone(&slot.plan));
+        let next = match &self.job {
+            Some(Job::Rollout(rollout)) => Some(rollout.plan()),
+            _ => None,
+        };
+        for plan in self.slots.iter().map(|slot| &slot.plan).chain(next) {
+            if !plans.iter().any(|known| Rc::ptr_eq(known, plan)) {
+                plans.push(Rc::clone(plan));
             }
         }
         plans

@@ -1,5 +1,7 @@
 //! What workers do, and what follows.
 
+use std::io;
+
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
@@ -105,10 +107,13 @@ impl Master<'_> {
                 }
                 self.feed(slot, Role::Incumbent, WorkerEvent::Forked);
             }
-            Err(error) if self.phase == Phase::Starting => {
-                self.fail_start(slot, &format!("cannot fork worker {slot}: {error}"));
-            }
             Err(error) => {
+                if self.phase == Phase::Starting {
+                    self.fail_start(slot, &format!("cannot fork worker {slot}: {error}"));
+                }
+                if matches!(self.phase, Phase::Stopping { .. }) {
+                    return;
+                }
                 tracing::error!(%slot, %error, "cannot fork a worker, trying again");
                 let until = clock::now_ms() + super::crashes::CAP_MS / 10;
                 if let Some(place) = self.slot_mut(slot) {
@@ -132,6 +137,7 @@ impl Master<'_> {
         else {
             return;
         };
+        self.end_dumps(pid);
         let row = self.scoreboard.snapshot(process.row);
         let (connections, inflight) = (row.connections, row.inflight);
         let uptime_ms = clock::now_ms().saturating_sub(process.born);
@@ -178,8 +184,13 @@ impl Master<'_> {
             match process.link.receive::<Report>() {
                 Ok(Some((report, _))) => self.on_report(slot, role, report),
                 Ok(None) => return,
-                Err(_) => {
-                    process.is_mute = true; // its exit tells the rest
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    tracing::warn!(%slot, pid = %process.pid, %error, "a report that makes no sense");
+                }
+                Err(error) => {
+                    use io::ErrorKind::{ConnectionReset, UnexpectedEof};
+                    // Its exit tells the rest. Anything else may be better the next time.
+                    process.is_mute = matches!(error.kind(), ConnectionReset | UnexpectedEof);
                     return;
                 }
             }
@@ -205,6 +216,7 @@ impl Master<'_> {
                 }
             }
             Report::Leaving => self.on_leaving(slot, role),
+            Report::WantsLogs => self.reopen_logs(),
         }
     }
 

@@ -3,27 +3,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use super::Master;
 use super::crashes::Crashes;
 use super::jobs::Wanted;
 use super::link::Link;
 use super::seed::Plan;
 use super::slot::{CpuShare, Process, Retirement, Seat, Slot};
 use super::state::WorkerState;
+use super::{Master, Phase};
 use crate::config::ListenAddress;
 use crate::control::ClientId;
 use crate::net::{HandOffQueue, Listener, ListenerId, ListenerSet, ListenerSockets};
 use crate::scoreboard::{RowId, Scoreboard, SlotId};
-use crate::sys::fd;
+use crate::sys::{fd, shm};
 
 /// The environment variable that names the memfd.
 pub(crate) const HANDOVER_VARIABLE: &str = "APPSERVER_INTERNAL_HANDOVER";
@@ -41,6 +40,15 @@ pub(crate) struct Handover {
     /// The generation of the workers that serve now.
     pub(super) generation: u64,
     pub(super) scaled: Option<u16>,
+    /// The `instances` that the number of workers follows.
+    #[serde(default)]
+    pub(super) instances: Option<String>,
+    /// Whether the workers were stopped, and none is started before a rollout has succeeded.
+    #[serde(default)]
+    pub(super) is_paused: bool,
+    /// The pid file that was written.
+    #[serde(default)]
+    pub(super) pid_file: Option<PathBuf>,
     /// The program that was executed, for the next upgrade.
     pub(super) binary: PathBuf,
     /// The files behind standard output and error, in the background.
@@ -49,7 +57,11 @@ pub(crate) struct Handover {
     /// Its size. An image that would make another one refuses the upgrade.
     scoreboard_words: usize,
     pub(super) control_fd: RawFd,
+    /// Where it was bound.
     pub(super) control_path: PathBuf,
+    /// Device and inode of that file.
+    #[serde(default)]
+    pub(super) control_identity: Option<(u64, u64)>,
     /// Who asked for the upgrade and waits for its outcome.
     pub(super) caller_fds: Vec<RawFd>,
     /// Who has not said yet what to do, and what has come of it.
@@ -127,7 +139,7 @@ struct ProcessState {
 impl Handover {
     /// Writes the description into a new memfd, which is closed on `execve` unless told otherwise.
     pub(super) fn write(&self) -> io::Result<OwnedFd> {
-        write_memfd(&serde_json::to_vec(self)?)
+        shm::file_of("appserver-handover", &serde_json::to_vec(self)?)
     }
 
     /// The same state for the image before this one, which is to report `reason`.
@@ -139,7 +151,7 @@ impl Handover {
         let mut state = serde_json::to_value(self)?;
         state["binary"] = serde_json::to_value(&previous.binary)?;
         state["returned"] = reason.into();
-        write_memfd(&serde_json::to_vec(&state)?)
+        shm::file_of("appserver-handover", &serde_json::to_vec(&state)?)
     }
 
     /// Reads the description that the previous image left in the descriptor with this number.
@@ -228,14 +240,6 @@ impl Handover {
     }
 }
 
-fn write_memfd(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let file = memfd_create("appserver-handover", MFdFlags::MFD_CLOEXEC)?;
-    let mut file = File::from(file);
-    file.write_all(bytes)?;
-    file.rewind()?;
-    Ok(file.into())
-}
-
 #[derive(Deserialize)]
 struct Version {
     version: u32,
@@ -261,12 +265,16 @@ impl Master<'_> {
             started: self.started,
             generation: self.plan.generation,
             scaled: self.scaled,
+            is_paused: self.phase == Phase::Paused,
+            pid_file: self.pid_file.clone(),
+            instances: Some(self.instances.clone()),
             binary,
             stdio: self.setup.stdio.clone(),
             scoreboard_words: Scoreboard::WORDS,
             scoreboard_fd: self.scoreboard.file().as_raw_fd(),
             control_fd: desk.control.listener_fd().as_raw_fd(),
-            control_path: self.plan.config.control.socket.clone(),
+            control_path: desk.control.path().to_owned(),
+            control_identity: desk.control.identity(),
             caller_fds: callers
                 .iter()
                 .filter_map(|client| client_fd(*client))

@@ -131,7 +131,7 @@ impl Master<'_> {
         let orphans: Vec<SlotId> = self
             .slots
             .iter()
-            .filter(|slot| !slot.incumbent.is_healthy() && slot.retirement_open())
+            .filter(|slot| !slot.incumbent.is_healthy() && slot.has_sockets())
             .map(|slot| slot.id)
             .collect();
         let mut wanted: BTreeMap<SlotId, BTreeSet<SlotId>> = healthy
@@ -184,13 +184,6 @@ impl Master<'_> {
             }
             Err(error) => tracing::warn!(%slot, %error, "cannot order an adoption"), // tried again
         }
-    }
-}
-
-impl Slot {
-    /// Whether its sockets still exist.
-    fn retirement_open(&self) -> bool {
-        self.retirement != Some(super::slot::Retirement::Closed)
     }
 }
 

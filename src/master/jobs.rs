@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::rollout::Rollout;
 use super::scale::Scaling;
@@ -11,7 +10,7 @@ use super::slot::Role;
 use super::state::{Afterwards, WorkerState};
 use super::upgrade::Check;
 use super::{Master, Phase};
-use crate::control::{Answer, ClientId, ScaleTo};
+use crate::control::{ClientId, ScaleTo};
 use crate::exit::Exit;
 use crate::scoreboard::SlotId;
 use crate::sys::wait::Ending;
@@ -206,37 +205,6 @@ impl Master<'_> {
     pub(super) fn on_other_exit(&mut self, pid: nix::unistd::Pid, ending: Ending) {
         if let Some(Job::Check(check)) = &mut self.job {
             check.note_exit(pid, ending);
-        }
-    }
-
-    /// Answers who asked for what cannot be done. Nothing is wrong with the server.
-    pub(super) fn decline(&mut self, client: Option<ClientId>, message: &str) {
-        tracing::warn!("{message}");
-        let answer = Answer::new(Exit::Failed, message);
-        if let Some(client) = client {
-            self.desk().control.answer(client, &answer);
-        }
-    }
-
-    /// Answers everybody who waits for an outcome, and logs it.
-    pub(super) fn answer_all(
-        &mut self,
-        clients: impl IntoIterator<Item = ClientId>,
-        exit: Exit,
-        message: &str,
-        data: Option<Value>,
-    ) {
-        match exit {
-            Exit::Done => tracing::info!("{message}"),
-            _ => tracing::error!("{message}"),
-        }
-        let answer = Answer {
-            exit: exit.code(),
-            message: message.to_owned(),
-            data,
-        };
-        for client in clients {
-            self.desk().control.answer(client, &answer);
         }
     }
 }

@@ -26,8 +26,19 @@ pub(crate) enum Order {
     Learn(SlotId, Socket),
     /// This slot is no more: close what you hold of it.
     Forget(SlotId),
-    /// Open your logs anew; the access log's new file comes with this message, if it has one.
-    Reopen,
+    /// Your logs were opened anew: here are these.
+    Reopen(Vec<Log>),
+}
+
+/// Which log a message carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Log {
+    /// The access log.
+    Access,
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Error,
 }
 
 /// How a worker leaves.
@@ -63,6 +74,31 @@ pub(crate) enum Report {
     Failed(String),
     /// It was asked, by a signal, to leave.
     Leaving,
+    /// It was asked, by a signal, to open its logs anew, which it may not be allowed to.
+    WantsLogs,
+}
+
+/// The longest reason, in bytes of a message: whatever an application says fits into one.
+const MAX_REASON: usize = 8 * 1024;
+
+impl Report {
+    /// It cannot boot. A reason that does not fit is cut.
+    pub(crate) fn failed(mut reason: String) -> Self {
+        let mut length = 0;
+        let end = reason.char_indices().find(|(_, letter)| {
+            length += match letter {
+                '"' | '\\' => 2,
+                control if control.is_ascii_control() => 6, // as JSON writes it, at most
+                other => other.len_utf8(),
+            };
+            length > MAX_REASON
+        });
+        if let Some((end, _)) = end {
+            reason.truncate(end);
+            reason.push('…');
+        }
+        Self::Failed(reason)
+    }
 }
 
 /// One end of a link.
@@ -102,7 +138,12 @@ impl Link {
         let mut buffer = vec![0; MAX_BYTES];
         match fd::receive(&self.0, &mut buffer) {
             Ok((0, _)) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok((length, fds)) => Ok(Some((serde_json::from_slice(&buffer[..length])?, fds))),
+            Ok((length, fds)) => {
+                // Not serde's own conversion: a message cut short is not the end of the link.
+                let message = serde_json::from_slice(&buffer[..length])
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+                Ok(Some((message, fds)))
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
         }
@@ -118,5 +159,38 @@ impl AsFd for Link {
 impl AsRawFd for Link {
     fn as_raw_fd(&self) -> i32 {
         self.0.as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_reason_arrives() {
+        let (master, worker) = Link::pair().unwrap();
+        for text in ["x", "\u{1b}", "\"", "ä", "🦀", "\n"] {
+            let report = Report::failed(text.repeat(100_000));
+            worker.send(&report, &[]).unwrap();
+            let (heard, _) = master.receive::<Report>().unwrap().unwrap();
+            assert_eq!(heard, report, "{text:?}");
+        }
+        assert_eq!(
+            Report::failed("no".to_owned()),
+            Report::Failed("no".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_not_the_end() {
+        let (master, worker) = Link::pair().unwrap();
+        for bytes in [&b"{\"Failed\":\"cut sh"[..], b"\"Unheard\"", b"\xff"] {
+            fd::send(&worker, bytes, &[]).unwrap();
+            let error = master.receive::<Report>().unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{bytes:?}");
+        }
+        drop(worker);
+        let error = master.receive::<Report>().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
 }

@@ -28,7 +28,7 @@ mod stop;
 mod upgrade;
 
 pub(crate) use handover::{HANDOVER_VARIABLE, Handover};
-pub(crate) use link::{Drain, Link, Order, Report, Socket};
+pub(crate) use link::{Drain, Link, Log, Order, Report, Socket};
 pub(crate) use seed::Plan;
 pub(crate) use seed::{Seed, Workload};
 pub(crate) use start::StartError;
@@ -106,6 +106,9 @@ pub(crate) struct Master<'w> {
     plan: Rc<Plan>,
     /// The number of workers the operator set by `scale`, until `instances` itself changes.
     scaled: Option<u16>,
+    /// The `instances` that the present number of workers follows, as text: an upgrade reads a
+    /// configuration in which it may have changed.
+    instances: String,
     scoreboard: &'static Scoreboard,
     listeners: ListenerSet,
     /// In the order of their numbers.
@@ -116,6 +119,8 @@ pub(crate) struct Master<'w> {
     job: Option<Job>,
     /// What operators asked for and waits for its turn.
     requests: VecDeque<Request>,
+    /// The pid file that was written: the configuration may name another one by now.
+    pid_file: Option<PathBuf>,
     /// What the kernel was last told, by listener.
     attached: BTreeMap<ListenerId, (Steering, Vec<SlotId>)>,
     /// Stacks that were asked for and have not arrived.

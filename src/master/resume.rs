@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -18,7 +18,7 @@ use crate::config::{self, Flags, Loaded, Sources};
 use crate::control::ControlSocket;
 use crate::log;
 use crate::scoreboard::Scoreboard;
-use crate::sys::{env, exec, fd, signal};
+use crate::sys::{env, exec, fd, shm, signal};
 
 impl<'w> Master<'w> {
     /// Goes on where the previous image of this process stopped. When this image cannot, although
@@ -55,7 +55,11 @@ impl<'w> Master<'w> {
         setup.binary.clone_from(&handover.binary);
         setup.stdio.clone_from(&handover.stdio);
         let control_socket = fd::adopt(handover.control_fd)?;
-        let control = ControlSocket::adopt(control_socket, handover.control_path.clone());
+        let control = ControlSocket::adopt(
+            control_socket,
+            handover.control_path.clone(),
+            handover.control_identity,
+        );
         let desk = Desk {
             control,
             signals: signal::receive(&RECEIVED)?,
@@ -77,7 +81,15 @@ impl<'w> Master<'w> {
         master.image = handover.image + 1;
         master.started = handover.started;
         master.scaled = handover.scaled;
-        master.phase = Phase::Running;
+        if let Some(instances) = &handover.instances {
+            master.instances.clone_from(instances);
+        }
+        master.pid_file.clone_from(&handover.pid_file);
+        master.phase = if handover.is_paused {
+            Phase::Paused
+        } else {
+            Phase::Running
+        };
         master.title();
         master.take_over_clients(handover)?;
         Ok(master)
@@ -138,7 +150,8 @@ fn load(sources: &Sources, handover: &Handover) -> Result<Loaded, String> {
     let (Some(previous), Some(_)) = (&handover.previous, &handover.returned) else {
         return config::load(sources).map_err(|problems| problems.to_string());
     };
-    let text = tempfile_of(&previous.config).map_err(|error| error.to_string())?;
+    let text = shm::file_of("appserver-config", previous.config.as_bytes())
+        .map_err(|error| error.to_string())?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", text.as_raw_fd()));
     let flags = Flags {
         config: Some(path),
@@ -172,12 +185,4 @@ fn go_back(setup: &Setup, handover: &Handover, reason: String) -> String {
         Ok(never) => match never {},
         Err(error) => format!("{reason}; and the former binary cannot be returned to: {error}"),
     }
-}
-
-fn tempfile_of(text: &str) -> io::Result<OwnedFd> {
-    use nix::sys::memfd::{MFdFlags, memfd_create};
-    let file = memfd_create("appserver-config", MFdFlags::MFD_CLOEXEC)?;
-    let mut file = File::from(file);
-    io::Write::write_all(&mut file, text.as_bytes())?;
-    Ok(file.into())
 }

@@ -15,16 +15,6 @@ use crate::sys::{clock, socket};
 /// the queue of the listener it began with, whatever the steering says meanwhile.
 const HANDSHAKE_MS: u64 = 1_000;
 
-impl Slot {
-    /// When its sockets are to be closed, while it retires.
-    pub(super) fn grace_ends(&self) -> Option<u64> {
-        match self.retirement? {
-            Retirement::Grace(until) => Some(until),
-            Retirement::Closed => None,
-        }
-    }
-}
-
 impl Master<'_> {
     /// Makes a new slot, with the lowest free number, and tells the workers of its sockets.
     pub(super) fn add_slot(&mut self, plan: &Rc<Plan>) -> Result<SlotId, NetError> {

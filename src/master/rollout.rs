@@ -3,7 +3,6 @@
 //! is replaced back.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::jobs::Job;
 use super::link::GENTLY;
 use super::seed::Plan;
 use super::slot::{Role, Seat};
-use super::start::write_pid;
+use super::start::{remove_pid, write_pid};
 use super::state::{WorkerEvent, WorkerState};
 use super::{Master, Phase};
 use crate::config;
@@ -79,6 +78,11 @@ impl Rollout {
         self.failure = Some(reason);
     }
 
+    /// What successors follow.
+    pub(super) fn plan(&self) -> &Rc<Plan> {
+        &self.plan
+    }
+
     /// Who waits for the outcome.
     pub(super) fn callers(&self) -> &[ClientId] {
         &self.callers
@@ -118,6 +122,10 @@ impl Master<'_> {
     /// Replaces one worker, or all, by the configuration that runs now.
     pub(super) fn begin_restart(&mut self, client: Option<ClientId>, slot: Option<SlotId>) {
         let slots: VecDeque<SlotId> = match slot {
+            Some(_) if self.phase == Phase::Paused => {
+                self.decline(client, super::stop::PAUSED);
+                return;
+            }
             None => self.standing(),
             Some(slot) if self.standing().contains(&slot) => [slot].into(),
             Some(slot) => {
@@ -176,13 +184,10 @@ impl Master<'_> {
 
     /// How many slots a plan means: what the operator scaled to stands until `instances` changes.
     fn wanted_count(&self, plan: &Plan, keeps: bool) -> usize {
-        let (old, new) = (
-            &self.plan.config.workers.instances,
-            &plan.config.workers.instances,
-        );
+        let is_same = self.instances == plan.config.workers.instances.to_string();
         match self.scaled {
             _ if keeps => self.standing().len(),
-            Some(scaled) if old == new => usize::from(scaled),
+            Some(scaled) if is_same => usize::from(scaled),
             _ => usize::from(plan.instances()),
         }
     }
@@ -258,27 +263,26 @@ impl Master<'_> {
             kind,
             callers,
             plan,
-            before,
             count,
+            replaced,
             begun,
             ..
         } = rollout;
-        if plan.config.workers.instances != before.config.workers.instances {
-            self.scaled = None;
-        }
         self.plan = Rc::clone(&plan);
         for slot in self.standing().into_iter().skip(count) {
             self.retire(slot);
         }
         self.end_unlisted();
         self.listeners.set_backlogs(&plan.addresses());
-        move_pid_file(
-            before.config.pid_file.as_deref(),
-            plan.config.pid_file.as_deref(),
-        );
+        self.move_pid_file();
         if let Kind::Undo(reason) = kind {
             self.answer_all(callers, Exit::Failed, &reason, None);
             return;
+        }
+        let instances = plan.config.workers.instances.to_string();
+        if self.instances != instances {
+            self.scaled = None;
+            self.instances = instances;
         }
         if self.phase == Phase::Paused {
             self.phase = Phase::Running; // workers are wanted again
@@ -286,8 +290,9 @@ impl Master<'_> {
         self.forget_previous_image();
         let (word, generation) = (kind.word(), plan.generation);
         let seconds = Duration::from_millis(clock::now_ms().saturating_sub(begun)).as_secs_f64();
-        let text = format!("{word} done: generation {generation}, {count} workers, {seconds:.2} s");
-        let data = serde_json::json!({ "generation": generation, "workers": count });
+        let workers = super::scale::count_of(replaced.len());
+        let text = format!("{word} done: generation {generation}, {workers}, {seconds:.2} s");
+        let data = serde_json::json!({ "generation": generation, "workers": replaced.len() });
         self.answer_all(callers, Exit::Done, &text, Some(data));
     }
 
@@ -307,7 +312,7 @@ impl Master<'_> {
     }
 
     /// Replaces back what was replaced, by workers that follow the former plan.
-    fn undo(&mut self, rollout: Rollout, reason: &str) {
+    fn undo(&mut self, mut rollout: Rollout, reason: &str) {
         let word = rollout.kind.word();
         if let Kind::Undo(first) = &rollout.kind {
             // The former workers do not boot either: leave it to the supervision.
@@ -331,14 +336,13 @@ impl Master<'_> {
         former.truncate(rollout.count_before);
         former.retain(|slot| rollout.replaced.contains(slot));
         if self.phase == Phase::Paused {
-            for slot in std::mem::take(&mut former) {
-                self.dismiss(slot, self.kill_deadline(slot), GENTLY); // nobody was here before
-            }
+            self.leave_vacant(std::mem::take(&mut former));
         }
         log::start(&rollout.before.config.log.level);
+        // Nothing may keep the plan that failed: workers would inherit its open log.
+        rollout.plan = Rc::clone(&rollout.before);
         self.advance_rollout(Rollout {
             kind: Kind::Undo(text),
-            plan: Rc::clone(&rollout.before),
             pending: former,
             current: None,
             replaced: Vec::new(),
@@ -346,6 +350,13 @@ impl Master<'_> {
             count: rollout.count_before,
             ..rollout
         });
+    }
+
+    /// Lets the workers of these slots go: nobody was there before.
+    fn leave_vacant(&mut self, slots: VecDeque<SlotId>) {
+        for slot in slots {
+            self.dismiss(slot, self.kill_deadline(slot), GENTLY);
+        }
     }
 
     /// Replaces the workers of a generation that was given up: after a return to the former image.
@@ -366,6 +377,9 @@ impl Master<'_> {
         rollout.pending = self.standing();
         rollout.pending.truncate(rollout.count);
         rollout.pending.retain(given_up);
+        if self.phase == Phase::Paused {
+            self.leave_vacant(std::mem::take(&mut rollout.pending));
+        }
         self.job = Some(Job::Rollout(rollout));
     }
 
@@ -377,17 +391,19 @@ impl Master<'_> {
             .map(|slot| slot.id)
             .collect()
     }
-}
 
-/// The configuration names another pid file: the new one is written before the old one goes.
-fn move_pid_file(old: Option<&Path>, new: Option<&Path>) {
-    if old == new {
-        return;
-    }
-    if let Some(Err(error)) = new.map(write_pid) {
-        tracing::error!("{}", log::chain(&error));
-    }
-    if let Some(old) = old {
-        let _ = std::fs::remove_file(old); // removed by somebody else: fine
+    /// If the configuration names another pid file, that is written before the old one goes.
+    fn move_pid_file(&mut self) {
+        let new = self.plan.config.pid_file.clone();
+        if self.pid_file == new {
+            return;
+        }
+        if let Some(Err(error)) = new.as_deref().map(write_pid) {
+            tracing::error!("{}", log::chain(&error));
+            return;
+        }
+        if let Some(old) = std::mem::replace(&mut self.pid_file, new) {
+            remove_pid(&old);
+        }
     }
 }

@@ -98,8 +98,8 @@ impl Master<'_> {
             Signal::SIGHUP => self.request_reload(None),
             Signal::SIGUSR1 => self.reopen_logs(),
             Signal::SIGUSR2 => self.request_upgrade(None),
-            Signal::SIGTERM => self.stop_gracefully(true, false, None),
-            Signal::SIGQUIT => self.stop_gracefully(false, false, None),
+            Signal::SIGTERM => self.begin_stop(Some(self.stop_deadline()), false, None),
+            Signal::SIGQUIT => self.begin_stop(None, false, None),
             Signal::SIGINT => self.on_interrupt(),
             Signal::SIGWINCH => self.pause(),
             Signal::SIGTTIN => self.request_step(true),
@@ -113,7 +113,7 @@ impl Master<'_> {
         let now = clock::now_ms();
         match self.interrupted.replace(now) {
             Some(before) if now.saturating_sub(before) < IMPATIENCE_MS => self.stop_now(None),
-            _ => self.stop_gracefully(true, true, None),
+            _ => self.begin_stop(Some(self.stop_deadline()), true, None),
         }
     }
 

@@ -20,13 +20,17 @@ pub(super) struct Scaling {
     client: Option<ClientId>,
     /// How many there shall be.
     to: usize,
-    /// Slots whose worker has to become ready.
+    /// Slots that are new.
     added: Vec<SlotId>,
+    /// Slots that there shall be: the worker of each has to serve, also where nobody was before.
+    staying: Vec<SlotId>,
     /// Slots whose processes have to leave.
     leaving: Vec<SlotId>,
+    /// Whether those have been told to: only when the others serve, so that somebody always does.
+    has_retired: bool,
     /// What the operator had scaled to before.
     before: Option<u16>,
-    /// Why a worker of an added slot could not boot.
+    /// Why a worker that shall serve could not boot.
     failures: BTreeMap<SlotId, String>,
     /// Why a slot could not be made.
     error: Option<String>,
@@ -42,7 +46,9 @@ impl Scaling {
             client,
             to,
             added: Vec::new(),
+            staying: Vec::new(),
             leaving: Vec::new(),
+            has_retired: false,
             before: None,
             failures: BTreeMap::new(),
             error: None,
@@ -51,9 +57,9 @@ impl Scaling {
         }
     }
 
-    /// Notes why a worker could not boot; those that stay are none of its business.
+    /// Notes why a worker could not boot; those that leave are not waited for.
     pub(super) fn note(&mut self, slot: SlotId, reason: String) {
-        if self.added.contains(&slot) {
+        if self.staying.contains(&slot) {
             self.failures.insert(slot, reason);
         }
     }
@@ -83,47 +89,37 @@ impl Master<'_> {
             return;
         }
         if self.phase == Phase::Paused {
-            let text = "the workers were stopped (WINCH): `reload` starts them again";
-            self.decline(client, text);
+            self.decline(client, super::stop::PAUSED);
             return;
         }
         let mut scaling = Scaling::new(client, to);
         scaling.before = self.scaled;
         self.scaled = u16::try_from(to).ok();
-        self.retry_failed();
         let plan = std::rc::Rc::clone(&self.plan);
         while self.standing().len() < to {
             match self.add_slot(&plan) {
-                Ok(slot) => {
-                    scaling.added.push(slot);
-                    if self
-                        .slot(slot)
-                        .is_some_and(|slot| slot.incumbent.process.is_none())
-                    {
-                        self.boot(slot);
-                    }
-                }
+                Ok(slot) => scaling.added.push(slot),
                 Err(error) => {
                     scaling.error = Some(error.to_string());
                     break;
                 }
             }
         }
-        for slot in self.standing().into_iter().skip(to) {
-            scaling.leaving.push(slot);
-            self.retire(slot);
-        }
+        scaling.staying = self.standing().into();
+        scaling.leaving = scaling.staying.split_off(to.min(scaling.staying.len()));
+        self.fill(&scaling.staying);
         self.job = Some(Job::Scaling(scaling));
     }
 
-    /// Starts a worker where crashes had led to giving up: whoever scales wants workers.
-    fn retry_failed(&mut self) {
-        for id in self.standing() {
-            if let Some(slot) = self.slot_mut(id)
-                && slot.incumbent.state == WorkerState::Failed
+    /// Starts a worker wherever there is none: whoever scales wants workers, also where crashes
+    /// had led to giving up, or an operator had stopped one.
+    fn fill(&mut self, slots: &[SlotId]) {
+        for id in slots {
+            if let Some(slot) = self.slot_mut(*id)
+                && slot.incumbent.process.is_none()
             {
                 slot.crashes = Crashes::default();
-                self.boot(id);
+                self.boot(*id);
             }
         }
     }
@@ -172,45 +168,80 @@ impl Master<'_> {
         }
     }
 
-    /// Looks whether the new workers serve and the retired ones have left.
-    pub(super) fn advance_scaling(&mut self, scaling: Scaling) {
-        let failure = scaling.error.iter().chain(scaling.failures.values());
-        if let Some(reason) = failure.into_iter().next() {
-            let text = format!("scale failed, the count is as it was: {reason}");
-            self.scaled = scaling.before;
-            for slot in &scaling.added {
-                self.retire(*slot);
-            }
-            self.answer_all(scaling.client, Exit::Failed, &text, None);
+    /// Looks whether everybody who shall serve does, and whether the retired ones have left.
+    pub(super) fn advance_scaling(&mut self, mut scaling: Scaling) {
+        if let Some(reason) = self.scaling_failure(&scaling) {
+            self.fail_scaling(&scaling, &reason);
             return;
         }
-        let serves = |slot: &SlotId| {
-            let state = self.slot(*slot).map(|slot| slot.incumbent.state);
-            matches!(state, Some(WorkerState::Serving { .. }))
-        };
+        let all_serve = scaling.staying.iter().all(|slot| self.serves(*slot));
+        if all_serve && !scaling.has_retired && !scaling.keeps_slots {
+            scaling.has_retired = true;
+            scaling.leaving.iter().for_each(|slot| self.retire(*slot));
+        }
         let is_empty = |slot: &SlotId| {
             self.slot(*slot).is_none_or(|slot| {
                 slot.processes().next().is_none()
                     && (scaling.keeps_slots || slot.grace_ends().is_none())
             })
         };
-        if !scaling.added.iter().all(serves) || !scaling.leaving.iter().all(is_empty) {
+        if !all_serve || !scaling.leaving.iter().all(is_empty) {
             self.job = Some(Job::Scaling(scaling));
             return;
         }
-        let workers = scaling.to;
-        let data = serde_json::json!({ "workers": workers });
+        let workers = count_of(scaling.to);
+        let verb = if scaling.to == 1 { "serves" } else { "serve" };
+        let data = serde_json::json!({ "workers": scaling.to });
         let (exit, text) = match (scaling.is_forced, scaling.keeps_slots) {
             (true, _) => (
                 Exit::TimedOut,
-                format!("{workers} workers; kill_timeout had to end some that were leaving"),
+                format!("{workers}; kill_timeout had to end some that were leaving"),
             ),
             (false, true) => (
                 Exit::Done,
                 "the worker has left, its slot is vacant".to_owned(),
             ),
-            (false, false) => (Exit::Done, format!("{workers} workers serve")),
+            (false, false) => (Exit::Done, format!("{workers} {verb}")),
         };
         self.answer_all(scaling.client, exit, &text, Some(data));
+    }
+
+    fn serves(&self, slot: SlotId) -> bool {
+        let state = self.slot(slot).map(|slot| slot.incumbent.state);
+        matches!(state, Some(WorkerState::Serving { .. }))
+    }
+
+    /// Why the count cannot be had, as far as that is known by now.
+    fn scaling_failure(&self, scaling: &Scaling) -> Option<String> {
+        let noted = scaling.error.iter().chain(scaling.failures.values()).next();
+        let given_up = scaling.staying.iter().find(|slot| {
+            let state = self.slot(**slot).map(|slot| slot.incumbent.state);
+            matches!(state, None | Some(WorkerState::Failed))
+        });
+        noted
+            .cloned()
+            .or_else(|| given_up.map(|slot| format!("worker {slot} crashed too often")))
+    }
+
+    /// New slots go again. Those that stood before stay, whoever is in them: they are the
+    /// supervision's business.
+    fn fail_scaling(&mut self, scaling: &Scaling, reason: &str) {
+        let text = if scaling.has_retired {
+            let workers = count_of(scaling.to);
+            format!("scaled to {workers}, but not all serve: {reason}")
+        } else {
+            self.scaled = scaling.before;
+            scaling.added.iter().for_each(|slot| self.retire(*slot));
+            format!("scale failed, the count is as it was: {reason}")
+        };
+        self.answer_all(scaling.client, Exit::Failed, &text, None);
+    }
+}
+
+/// A number of workers, in words.
+pub(super) fn count_of(workers: usize) -> String {
+    match workers {
+        1 => "1 worker".to_owned(),
+        more => format!("{more} workers"),
     }
 }

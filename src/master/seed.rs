@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use nix::sys::signalfd::SignalFd;
@@ -57,8 +56,6 @@ pub(crate) struct Seed {
     pub(crate) plan: Rc<Plan>,
     /// The server's id, made at its first start.
     pub(crate) instance_id: String,
-    /// The files behind standard output and error when the server runs in the background.
-    pub(crate) stdio: Option<(PathBuf, PathBuf)>,
 }
 
 impl Plan {

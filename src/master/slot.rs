@@ -182,4 +182,17 @@ impl Slot {
     pub(crate) fn is_healthy(&self) -> bool {
         self.retirement.is_none() && self.incumbent.is_healthy()
     }
+
+    /// Whether its sockets still exist.
+    pub(crate) fn has_sockets(&self) -> bool {
+        self.retirement != Some(Retirement::Closed)
+    }
+
+    /// When its sockets are to be closed, while it retires.
+    pub(crate) fn grace_ends(&self) -> Option<u64> {
+        match self.retirement? {
+            Retirement::Grace(until) => Some(until),
+            Retirement::Closed => None,
+        }
+    }
 }

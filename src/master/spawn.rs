@@ -85,11 +85,14 @@ impl Master<'_> {
         master: Pid,
     ) -> Exit {
         let listeners = std::mem::take(&mut self.listeners);
+        for other in self.plans().iter().filter(|other| !Rc::ptr_eq(other, plan)) {
+            other.access_log.take(); // only this process's copy
+        }
         self.close_own();
         let failed = |link: &Link, what: &str, error: &dyn std::fmt::Display| {
             let reason = format!("{what}: {error}");
             tracing::error!(%slot, "worker cannot boot: {reason}");
-            let _ = link.send(&Report::Failed(reason), &[]); // the master may be gone
+            let _ = link.send(&Report::failed(reason), &[]); // the master may be gone
             Exit::Failed
         };
         let signals = match signal::reset(&RECEIVED, &IGNORED) {
@@ -116,7 +119,6 @@ impl Master<'_> {
             signals,
             plan: Rc::clone(plan),
             instance_id: self.instance_id.clone(),
-            stdio: self.setup.stdio.clone(),
         };
         self.workload.run(seed)
     }
@@ -138,11 +140,12 @@ impl Master<'_> {
     }
 
     /// Closes, in a child, what belongs to the master alone: its control socket and clients, its
-    /// signals, the links to the child's siblings.
+    /// signals, the links to the child's siblings, the program to return to.
     pub(super) fn close_own(&mut self) {
         self.desk = None;
         self.slots.clear();
         self.job = None;
         self.notify = None;
+        self.previous = None;
     }
 }

@@ -93,6 +93,23 @@ impl Master<'_> {
         }
     }
 
+    /// A process has ended: what it left is logged now, since its row may become another's.
+    pub(super) fn end_dumps(&mut self, pid: Pid) {
+        for dump in std::mem::take(&mut self.dumps) {
+            let area = self.scoreboard.row(dump.row).stack_area();
+            if dump.pid != pid {
+                self.dumps.push(dump);
+            } else if stack::sequence(area) == dump.seen {
+                let slot = dump.slot;
+                dump.log(&format!(
+                    "stack of worker {slot}, pid {pid}, unknown, it has gone"
+                ));
+            } else {
+                self.log_stack(&dump);
+            }
+        }
+    }
+
     fn log_stack(&mut self, dump: &Dump) {
         let addresses = stack::addresses(self.scoreboard.row(dump.row).stack_area());
         let who = format!("stack of worker {}, pid {}", dump.slot, dump.pid);

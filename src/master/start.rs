@@ -139,6 +139,7 @@ impl<'w> Master<'w> {
             instance_id: String::new(),
             image: 0,
             started: clock::now_ms(),
+            instances: plan.config.workers.instances.to_string(),
             plan,
             scaled: None,
             scoreboard,
@@ -148,6 +149,7 @@ impl<'w> Master<'w> {
             phase: Phase::Starting,
             job: None,
             requests: VecDeque::new(),
+            pid_file: None,
             attached: BTreeMap::new(),
             dumps: Vec::new(),
             scanned: clock::now_ms(),
@@ -163,8 +165,9 @@ impl<'w> Master<'w> {
             self.slots.push(Slot::new(slot, Rc::clone(&self.plan)));
         }
         self.listeners.open(&self.plan.addresses())?;
-        if let Some(path) = &self.plan.config.pid_file {
-            write_pid(path)?;
+        if let Some(path) = self.plan.config.pid_file.clone() {
+            write_pid(&path)?;
+            self.pid_file = Some(path);
         }
         Ok(())
     }
@@ -178,33 +181,24 @@ impl<'w> Master<'w> {
     }
 
     /// While starting: the other workers boot once the first one serves, and the server is ready
-    /// once no worker boots any more.
+    /// once somebody serves and no worker boots any more.
     pub(super) fn settle_start(&mut self) {
         if self.phase != Phase::Starting {
             return;
         }
-        let state = |slot: &Slot| slot.incumbent.state;
-        let first_serves = self
-            .slots
-            .first()
-            .is_some_and(|slot| matches!(state(slot), WorkerState::Serving { .. }));
-        let others: Vec<SlotId> = self
-            .slots
-            .iter()
-            .skip(1)
-            .filter(|slot| state(slot) == WorkerState::Vacant)
-            .map(|slot| slot.id)
-            .collect();
-        if first_serves && !others.is_empty() {
-            others.into_iter().for_each(|slot| self.boot(slot));
-        } else if first_serves
-            && !self
-                .slots
-                .iter()
-                .any(|slot| matches!(state(slot), WorkerState::Booting { .. }))
-        {
-            self.phase = Phase::Running;
-            self.announce();
+        let states: Vec<WorkerState> = self.slots.iter().map(|s| s.incumbent.state).collect();
+        match start_step(&states) {
+            StartStep::Wait => {}
+            StartStep::BootOthers => {
+                let is_vacant = |slot: &&Slot| slot.incumbent.state == WorkerState::Vacant;
+                let others = self.slots.iter().skip(1).filter(is_vacant);
+                let others: Vec<SlotId> = others.map(|slot| slot.id).collect();
+                others.into_iter().for_each(|slot| self.boot(slot));
+            }
+            StartStep::Ready => {
+                self.phase = Phase::Running;
+                self.announce();
+            }
         }
     }
 
@@ -215,14 +209,14 @@ impl<'w> Master<'w> {
             .file
             .as_ref()
             .map_or("none".to_owned(), |file| file.display().to_string());
-        let workers = self.standing().len();
+        let workers = super::scale::count_of(self.standing().len());
         let text = format!(
-            "{} serves at {} with {workers} workers ({}): pid {}, config {file}, control {}",
+            "{} serves at {} with {workers} ({}): pid {}, config {file}, control {}",
             config.name,
             self.listeners.urls().join(" "),
             config.env.as_str(),
             std::process::id(),
-            config.control.socket.display(),
+            self.control_path().display(),
         );
         tracing::info!(instance_id = self.instance_id, "{text}");
         if config.root == Root::Welcome {
@@ -234,10 +228,11 @@ impl<'w> Master<'w> {
         self.notice(&Notice::Ready(text));
     }
 
-    /// The first worker cannot boot: that ends the start.
+    /// The first worker cannot boot: that ends the start, unless another one serves by now.
     pub(super) fn fail_start(&mut self, slot: SlotId, reason: &str) {
         let is_first = self.slots.first().is_some_and(|first| first.id == slot);
-        if !is_first {
+        let serves = |slot: &Slot| matches!(slot.incumbent.state, WorkerState::Serving { .. });
+        if !is_first || self.slots.iter().any(serves) {
             return;
         }
         let text = format!("cannot start: {reason}");
@@ -256,6 +251,34 @@ impl<'w> Master<'w> {
             let _ = notice.send(pipe); // it has gone: nobody waits
         }
     }
+}
+
+/// What a start does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StartStep {
+    /// Somebody boots.
+    Wait,
+    /// The first worker has shown that it can be done.
+    BootOthers,
+    /// The server serves. A slot that rests or has failed by now is the supervision's business.
+    Ready,
+}
+
+/// What follows from where the slots' workers stand.
+fn start_step(states: &[WorkerState]) -> StartStep {
+    use WorkerState as S;
+    let serves = |state: &S| matches!(state, S::Serving { .. });
+    let others = states.get(1..).unwrap_or_default();
+    // The first may have crashed since: what counts is that it served once.
+    let has_served = states.first().is_some_and(serves) || others.iter().any(|s| *s != S::Vacant);
+    if has_served && others.contains(&S::Vacant) {
+        return StartStep::BootOthers;
+    }
+    let boots = |state: &S| matches!(state, S::Booting { .. } | S::Killed { .. });
+    if states.iter().any(serves) && !states.iter().any(boots) {
+        return StartStep::Ready;
+    }
+    StartStep::Wait
 }
 
 /// How to open a server to others, if only this machine can connect to its addresses.
@@ -280,6 +303,14 @@ fn new_instance_id() -> io::Result<String> {
     Ok(id.trim().to_owned())
 }
 
+/// Removes a pid file, unless another server has written its own pid there meanwhile.
+pub(super) fn remove_pid(path: &Path) {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    if text.trim() == std::process::id().to_string() {
+        let _ = std::fs::remove_file(path); // removed by somebody else: fine
+    }
+}
+
 /// Notes who the master is, for scripts.
 pub(super) fn write_pid(path: &Path) -> Result<(), StartError> {
     let text = format!("{}\n", std::process::id());
@@ -287,4 +318,30 @@ pub(super) fn write_pid(path: &Path) -> Result<(), StartError> {
         path: path.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{StartStep as Step, WorkerState as S, start_step};
+
+    #[test]
+    fn a_start_ends_whatever_becomes_of_the_first_worker() {
+        let (boots, serves) = (S::Booting { until: 9 }, S::Serving { since: 1 });
+        let rests = S::Cooling { until: 9 };
+        let cases: [(&[S], Step); 10] = [
+            (&[boots], Step::Wait),
+            (&[serves], Step::Ready),
+            (&[boots, S::Vacant], Step::Wait),
+            (&[serves, S::Vacant], Step::BootOthers),
+            (&[serves, boots], Step::Wait),
+            (&[serves, serves], Step::Ready),
+            (&[serves, rests], Step::Ready),
+            (&[S::Failed, serves], Step::Ready),
+            (&[rests, boots], Step::Wait),
+            (&[rests, serves, S::Vacant], Step::BootOthers),
+        ];
+        for (states, step) in cases {
+            assert_eq!(start_step(states), step, "{states:?}");
+        }
+    }
 }

@@ -11,48 +11,30 @@ use crate::control::ClientId;
 use crate::exit::Exit;
 use crate::sys::{clock, signal};
 
+/// What is said to whoever wants one worker, or another number, while there shall be none.
+pub(super) const PAUSED: &str = "the workers were stopped (WINCH): `reload` starts them again";
+
 impl Master<'_> {
-    /// Lets every worker finish: within `kill_timeout` when `is_bounded`, closing idle
-    /// connections at once when `closes_idle`.
-    pub(super) fn stop_gracefully(
+    /// Lets every worker finish: by `until`, if any, and closing idle connections at once when
+    /// `closes_idle`.
+    pub(super) fn begin_stop(
         &mut self,
-        is_bounded: bool,
+        until: Option<u64>,
         closes_idle: bool,
         client: Option<ClientId>,
     ) {
-        let timeout = clock::millis(self.plan.config.workers.kill_timeout);
-        let until = is_bounded.then(|| clock::now_ms() + timeout);
-        self.begin_stop(
-            until,
-            Drain {
-                is_last: true,
-                closes_idle,
-            },
-            client,
-        );
-    }
-
-    /// Lets every worker finish by `until`, or within `kill_timeout`.
-    pub(super) fn stop_by(&mut self, until: Option<u64>, client: Option<ClientId>) {
-        match until {
-            None => self.stop_gracefully(true, false, client),
-            Some(_) => {
-                self.begin_stop(
-                    until,
-                    Drain {
-                        is_last: true,
-                        closes_idle: false,
-                    },
-                    client,
-                );
-            }
-        }
-    }
-
-    fn begin_stop(&mut self, until: Option<u64>, drain: Drain, client: Option<ClientId>) {
         tracing::info!("server stops");
         self.enter_stopping(client);
+        let drain = Drain {
+            is_last: true,
+            closes_idle,
+        };
         self.drain_everyone(until, drain);
+    }
+
+    /// When a stop that begins now is over at the latest, unless somebody says otherwise.
+    pub(super) fn stop_deadline(&self) -> u64 {
+        clock::now_ms() + clock::millis(self.plan.config.workers.kill_timeout)
     }
 
     /// Ends every worker at once.
@@ -122,8 +104,8 @@ impl Master<'_> {
     /// The last acts: sockets, files, answers.
     pub(super) fn end(mut self, exit: Exit) -> Exit {
         self.listeners.end_all();
-        if let Some(file) = &self.plan.config.pid_file {
-            let _ = std::fs::remove_file(file); // removed by somebody else: fine
+        if let Some(path) = &self.pid_file {
+            super::start::remove_pid(path);
         }
         let text = match exit {
             Exit::TimedOut => "stopped; kill_timeout had to end some workers",

@@ -1,5 +1,7 @@
-//! Memory that all processes of a server see: a memfd full of atomic words.
+//! Memory that outlives one process or one image: memfds, full of atomic words or of text.
 
+use std::fs::File;
+use std::io::{Seek, Write};
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
@@ -10,6 +12,17 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::stat::fstat;
 use nix::unistd::ftruncate;
+
+/// A file in memory that holds `bytes`, to be read from its beginning; close-on-exec.
+///
+/// # Errors
+/// The error of `memfd_create(2)` or `write(2)`.
+pub(crate) fn file_of(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
+    let mut file = File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file.into())
+}
 
 /// A shared mapping of atomic words. Words start at zero; the mapping is page-aligned; it lives
 /// in every child that is forked later, and in a re-executed master by way of its descriptor.

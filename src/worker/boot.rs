@@ -19,12 +19,11 @@ use super::stack::{self, ConnectionService, Stack};
 use crate::config::{Config, Root};
 use crate::exit::Exit;
 use crate::http::{BoxError, Files, Identity, LogBuffer, PeerAddr, Site, Welcome};
-use crate::log;
 use crate::log::chain;
-use crate::master::{Drain, Order, Plan, Report, Seed, Socket, Workload};
+use crate::master::{Drain, Log, Order, Plan, Report, Seed, Socket, Workload};
 use crate::net::{HandOffQueue, ListenerId};
 use crate::scoreboard::{Row, RowState, SlotId};
-use crate::sys::{clock, stack as call_stack};
+use crate::sys::{clock, fd, stack as call_stack};
 
 /// The workload of the plain program: a folder of files, or the welcome page.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +83,7 @@ fn live<A: Site>(seed: Seed, make: impl AsyncFn(WorkerContext) -> Result<A, BoxE
         Err(error) => {
             let _ = seed
                 .link
-                .send(&Report::Failed(format!("no runtime: {error}")), &[]);
+                .send(&Report::failed(format!("no runtime: {error}")), &[]);
             return Exit::Failed;
         }
     };
@@ -103,7 +102,6 @@ fn live<A: Site>(seed: Seed, make: impl AsyncFn(WorkerContext) -> Result<A, BoxE
 struct Worker {
     orders: Orders,
     plan: Rc<Plan>,
-    stdio: Option<(std::path::PathBuf, std::path::PathBuf)>,
     row: Row<'static>,
     acceptor: Rc<Acceptor>,
     connections: Connections,
@@ -136,12 +134,11 @@ impl Worker {
             link,
             signals,
             plan,
-            stdio,
             ..
         } = seed;
         let failed = |link: &crate::master::Link, reason: String| {
             tracing::error!(%slot, "worker cannot boot: {reason}");
-            let _ = link.send(&Report::Failed(reason), &[]); // the master may be gone
+            let _ = link.send(&Report::failed(reason), &[]); // the master may be gone
             Exit::Failed
         };
         let site = make(context)
@@ -149,7 +146,7 @@ impl Worker {
             .map_err(|error| failed(&link, chain(&*error)))?;
         let config = &plan.config;
         let draining = Rc::new(Cell::new(false));
-        let log = open_log(&plan, slot).map_err(|error| failed(&link, error))?;
+        let log = take_log(&plan, slot);
         let shared = stack::Shared {
             row,
             log: log.clone(),
@@ -195,7 +192,6 @@ impl Worker {
         Ok(Self {
             orders,
             plan,
-            stdio,
             row,
             acceptor,
             connections,
@@ -247,7 +243,7 @@ impl Worker {
             Event::Order(order, fds) => return self.on_order(order, fds),
             Event::Leave => self.orders.report(&Report::Leaving), // the master answers with Drain
             Event::Quit => return Next::Quit,
-            Event::Reopen => self.reopen(None),
+            Event::Reopen => self.orders.report(&Report::WantsLogs), // it answers with Reopen
             Event::Orphaned => {
                 tracing::warn!("the master has gone, worker leaves");
                 self.leave(Drain {
@@ -276,7 +272,7 @@ impl Worker {
                 }
             }
             Order::Forget(slot) => self.acceptor.forget(slot),
-            Order::Reopen => self.reopen(fds.next()),
+            Order::Reopen(logs) => self.reopen(&logs, fds),
             Order::Drain(drain) => {
                 self.leave(drain);
                 return Next::Leave(None); // the master has the deadline
@@ -297,38 +293,33 @@ impl Worker {
         self.connections.drain(how);
     }
 
-    /// Opens the logs anew; `file` is the access log as the master opened it.
-    fn reopen(&self, file: Option<OwnedFd>) {
-        if let Some(stdio) = &self.stdio
-            && let Err(error) = log::reopen_stdio(stdio)
-        {
-            tracing::warn!(%error, "cannot reopen standard output and error");
-        }
-        let Some(buffer) = &self.log else { return };
-        let file = match file {
-            Some(file) => Ok(Some(file)),
-            None => log::open(&self.plan.config.access_log.path),
-        };
-        match file {
-            Ok(Some(file)) => buffer.replace(file),
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "cannot reopen the access log"),
+    /// Takes the log files that the master has opened anew.
+    fn reopen(&self, logs: &[Log], files: impl Iterator<Item = OwnedFd>) {
+        for (log, file) in logs.iter().zip(files) {
+            let replaced = match log {
+                Log::Access => {
+                    if let Some(buffer) = &self.log {
+                        buffer.replace(file);
+                    }
+                    Ok(())
+                }
+                Log::Output => fd::replace_standard(1, &file),
+                Log::Error => fd::replace_standard(2, &file),
+            };
+            if let Err(error) = replaced {
+                tracing::warn!(?log, %error, "cannot reopen a log");
+            }
         }
     }
 }
 
-fn open_log(plan: &Plan, slot: SlotId) -> Result<Option<Rc<LogBuffer>>, String> {
-    let Some(file) = &*plan.access_log.borrow() else {
-        return Ok(None);
-    };
-    let file = crate::sys::fd::duplicate(file).map_err(|error| error.to_string())?;
+/// Takes the access log out of this process's copy of the plan: a second descriptor would hold
+/// a rotated file open.
+fn take_log(plan: &Plan, slot: SlotId) -> Option<Rc<LogBuffer>> {
+    let file = plan.access_log.take()?;
     let format = plan.config.access_log.format;
-    Ok(Some(Rc::new(LogBuffer::new(
-        format,
-        slot,
-        plan.generation,
-        file,
-    ))))
+    let buffer = LogBuffer::new(format, slot, plan.generation, file);
+    Some(Rc::new(buffer))
 }
 
 /// What the acceptor does with a connection: the stack serves it, within the limits of the

@@ -94,17 +94,37 @@ impl Orders {
         if self.is_orphaned {
             return None;
         }
-        match self.link.receive::<Order>() {
-            Ok(Some((order, fds))) => Some(Event::Order(order, fds)),
-            Ok(None) => None,
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                tracing::warn!(%error, "an order that makes no sense");
-                None
-            }
-            Err(_) => {
-                self.is_orphaned = true;
-                Some(Event::Orphaned)
+        loop {
+            match self.link.receive::<Order>() {
+                Ok(Some((order, fds))) => return Some(Event::Order(order, fds)),
+                Ok(None) => return None,
+                // What comes after it does not make the link readable once more.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    tracing::warn!(%error, "an order that makes no sense");
+                }
+                Err(_) => {
+                    self.is_orphaned = true;
+                    return Some(Event::Orphaned);
+                }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::signal::Signal::SIGUSR2;
+
+    #[tokio::test]
+    async fn an_order_after_nonsense_is_heard() {
+        let (master, worker) = Link::pair().unwrap();
+        let mut orders = Orders::new(worker, signal::receive(&[SIGUSR2]).unwrap()).unwrap();
+        fd::send(&master, b"\"Dance", &[]).unwrap();
+        master.send(&Order::Adopt(vec![]), &[]).unwrap();
+        let Event::Order(order, _) = orders.next().await else {
+            panic!("the master is still there");
+        };
+        assert_eq!(order, Order::Adopt(vec![]));
     }
 }

@@ -326,3 +326,24 @@ fn nothing_leaks_over_reloads() {
         .filter(|p| !p.is_alive());
     assert_eq!(zombies.count(), 0);
 }
+
+#[test]
+fn restart_of_one_worker_says_what_it_did() {
+    let server = Appserver::new().allow(&["WARN"]).start();
+    let others = server.list()[0].pid;
+    let output = server.must(&["restart", "--instance", "1"]);
+    assert!(output.stdout.contains(", 1 worker,"), "{output:?}");
+    assert_eq!(server.list()[0].pid, others);
+    server.signal(nix::sys::signal::Signal::SIGWINCH);
+    server.wait_until("no worker is left", |s| {
+        s.list().iter().all(|row| row.pid.is_none())
+    });
+    let output = server.verb(&["restart", "--instance", "0"]);
+    assert_eq!(
+        output.code, 1,
+        "one of two is not what was stopped: {output:?}"
+    );
+    assert!(server.list().iter().all(|row| row.pid.is_none()));
+    server.must(&["restart"]);
+    server.wait_serving(2);
+}

@@ -159,3 +159,36 @@ fn one_worker_is_stopped_by_the_terms_of_stop() {
     assert_eq!(server.list()[0].state, State::Vacant);
     assert_eq!(server.get("/who").status, 200);
 }
+
+#[test]
+fn slots_whose_worker_was_stopped_are_filled_again() {
+    let server = Appserver::new().start();
+    server.must(&["stop", "--instance", "0"]);
+    let output = server.must(&["scale", "+1"]);
+    assert!(output.stdout.contains("3 workers serve"), "{output:?}");
+    assert_eq!(server.serving().len(), 3, "all of them, slot 0 too");
+    server.must(&["stop", "--instance", "0"]);
+    let output = server.must(&["scale", "1"]);
+    assert!(output.stdout.contains("1 worker serves"), "{output:?}");
+    let rows = server.list();
+    assert!(
+        rows.len() == 1 && rows[0].state == State::Serving,
+        "{rows:?}"
+    );
+    assert_eq!(server.get("/").status, 200);
+}
+
+#[test]
+fn nobody_retires_while_a_worker_that_shall_stay_cannot_boot() {
+    let builder = Appserver::fixture().boot_file().allow(&["ERROR"]);
+    let server = builder.start();
+    server.must(&["stop", "--instance", "0"]);
+    server.write("boot", "fail@0");
+    let output = server.verb(&["scale", "1"]);
+    assert_eq!(output.code, 1, "{output:?}");
+    assert_eq!(server.list()[1].state, State::Serving, "slot 1 stays");
+    assert_eq!(server.get("/who").status, 200);
+    server.write("boot", "");
+    server.must(&["scale", "1"]);
+    server.wait_serving(1);
+}

@@ -48,6 +48,63 @@ fn usr1_reopens_the_logs() {
     assert!(read(&old).contains("/before"));
 }
 
+#[test]
+fn usr1_lets_go_of_the_rotated_logs() {
+    let server = Appserver::fixture()
+        .boot_file()
+        .allow(&["ERROR"])
+        .config("[access_log]\npath = \"access.log\"")
+        .start();
+    // Slot 1 fails over to the former plan: whatever was tried is no reason to keep a file.
+    server.write("boot", "fail@1");
+    let config = "[access_log]\npath = \"access.log\"\nformat = \"tiny\"";
+    server.write("appserver.toml", config);
+    assert_eq!(server.verb(&["reload"]).code, 1);
+    server.wait_serving(2);
+    fs::rename(server.file("access.log"), server.file("rotated")).unwrap();
+    assert_eq!(holders(&server, "rotated").len(), 3);
+    server.signal(SIGUSR1);
+    server.wait_until("nobody holds it", |s| holders(s, "rotated").is_empty());
+}
+
+#[test]
+fn usr1_reopens_what_workers_may_not_open() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("only root can give up root: nothing was tested");
+        return;
+    }
+    let builder = Appserver::new().config("user = \"nobody\"");
+    let (server, _) = builder.start_in_background();
+    server.wait_serving(2);
+    for everybody in [true, false] {
+        for name in ["out.log", "error.log"] {
+            let file = server.state().join(name);
+            if file.exists() {
+                fs::rename(&file, file.with_extension("rotated")).unwrap();
+            }
+        }
+        assert_eq!(holders(&server, ".rotated").len(), 3, "{everybody}");
+        if everybody {
+            server.signal(SIGUSR1);
+        } else {
+            send(server.list()[0].pid.unwrap(), SIGUSR1);
+        }
+        server.wait_until("nobody holds the rotated logs", |s| {
+            holders(s, ".rotated").is_empty()
+        });
+    }
+}
+
+/// Which processes of the server hold a file whose name ends like this.
+fn holders(server: &Appserver, name: &str) -> Vec<i32> {
+    let holds = |pid: &i32| {
+        let kinds = process::descriptor_kinds(*pid);
+        kinds.keys().any(|target| target.ends_with(name))
+    };
+    let all = server.descriptors().into_keys();
+    all.filter(holds).collect()
+}
+
 fn read(path: &std::path::Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
@@ -171,6 +228,23 @@ fn pwr_writes_the_stacks_of_all_workers() {
     });
     assert_eq!(server.pids(), pids, "nobody dies of it");
     assert_eq!(server.get("/").status, 200);
+}
+
+#[test]
+fn the_stack_of_a_worker_that_dies_meanwhile_is_not_another_ones() {
+    let server = Appserver::new().allow(&["SIGKILL"]).start();
+    let victim = *server.pids().first().unwrap();
+    send(victim, SIGSTOP); // it cannot answer
+    server.signal(SIGPWR);
+    send(victim, Signal::SIGKILL);
+    server.wait_until("the log says that it has gone", |s| {
+        let gone = format!("pid {victim}, unknown, it has gone");
+        s.journal().text().contains(&gone)
+    });
+    server.wait_serving(2);
+    server.wait_until("the other one's is there", |s| {
+        s.journal().count(&["stack of worker"]) == 2
+    });
 }
 
 #[test]

@@ -114,6 +114,30 @@ fn counters_do_not_go_back() {
 }
 
 #[test]
+fn a_control_socket_of_the_next_start_is_left_alone() {
+    // The file names another place, which counts from the next start on; meanwhile another server
+    // has it. The flag of the harness would win over the file.
+    let builder = Appserver::new().copied();
+    let (bound, other) = (
+        builder.folder().join("control.sock"),
+        builder.folder().join("other.sock"),
+    );
+    let named = |path: &Path| format!("[control]\nsocket = {:?}\n", path.display().to_string());
+    let script = "shift 3; exec ./server \"$@\""; // without `--control …`
+    let builder = builder.config(&named(&bound));
+    let mut server = builder.wrapper(&["sh", "-c", script, "sh"]).start();
+    server.write("appserver.toml", named(&other));
+    server.must(&["reload"]);
+    let _stranger = std::os::unix::net::UnixListener::bind(&other).unwrap();
+    server.must(&["upgrade"]);
+    let shown = server.describe()["control"].clone();
+    assert_eq!(shown.as_str(), Some(&*bound.display().to_string()));
+    server.stop();
+    assert!(other.exists(), "another server's socket");
+    assert!(!bound.exists(), "its own");
+}
+
+#[test]
 fn a_scaled_count_lasts() {
     let server = Appserver::new().workers(1).copied().start();
     server.must(&["scale", "3"]);
@@ -123,6 +147,25 @@ fn a_scaled_count_lasts() {
     server.must(&["upgrade"]);
     server.wait_serving(2);
     assert_eq!(server.get("/").status, 200);
+}
+
+#[test]
+fn a_scaled_count_ends_when_instances_changes() {
+    let builder = Appserver::fixture().copied().workers_unsaid();
+    let builder = builder.boot_file().config("[workers]\ninstances = 2");
+    let server = builder.allow(&["ERROR"]).start();
+    server.must(&["scale", "3"]);
+    server.write("boot", "fail");
+    server.write("appserver.toml", "[workers]\ninstances = 1\n");
+    assert_eq!(server.verb(&["upgrade"]).code, 1);
+    server.wait_serving(3); // it stays where the upgrade does not succeed …
+    server.write("boot", "");
+    server.write("appserver.toml", "[workers]\ninstances = 2\n");
+    server.must(&["upgrade"]);
+    server.wait_serving(3); // … and where `instances` is as it was
+    server.write("appserver.toml", "[workers]\ninstances = 1\n");
+    server.must(&["upgrade"]);
+    server.wait_serving(1);
 }
 
 #[test]
@@ -329,6 +372,11 @@ fn nothing_leaks_over_upgrades() {
     }
     server.wait_serving(2);
     server.assert_no_leak(before[&server.pid()]);
+    for pid in server.pids() {
+        let kinds = process::descriptor_kinds(pid);
+        let program = server.file("server").display().to_string();
+        assert!(!kinds.contains_key(&program), "{kinds:?}");
+    }
     let most = before.values().max().copied().unwrap();
     assert!(
         server.descriptors().values().all(|count| *count <= most),
@@ -351,4 +399,22 @@ fn a_reload_asked_for_during_an_upgrade_runs_after_it() {
     assert_eq!(upgrade.finish().code, 0);
     assert_eq!(reload.finish().code, 0);
     assert_eq!(server.generation(), generation + 2);
+}
+
+#[test]
+fn a_failed_upgrade_of_a_server_without_workers_leaves_it_so() {
+    let builder = Appserver::fixture().copied().boot_file();
+    let server = builder.allow(&["ERROR"]).start();
+    server.signal(Signal::SIGWINCH);
+    let nobody = |s: &Appserver| s.list().iter().all(|row| row.pid.is_none());
+    server.wait_until("no worker is left", nobody);
+    server.write("boot", "fail@1");
+    let output = server.verb(&["upgrade"]);
+    assert_eq!(output.code, 1, "{output:?}");
+    server.wait_until("nobody is there again", nobody);
+    assert_eq!(server.describe()["phase"], "paused");
+    server.write("boot", "");
+    server.must(&["reload"]);
+    server.wait_serving(2);
+    assert_eq!(server.describe()["phase"], "running");
 }
