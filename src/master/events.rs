@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 
 use super::crashes::{Crashes, Rules};
 use super::link::{Drain, GENTLY, Order, Report};
-use super::slot::{Retirement, Role, Seat};
+use super::slot::{Role, Seat};
 use super::stacks::Reason;
 use super::state::{Afterwards, Effect, WorkerEvent, WorkerState, step};
 use super::{Master, Phase};
@@ -46,6 +46,11 @@ impl Master<'_> {
         if old != state {
             report_change(slot, role, old, state);
         }
+        let within_ms = match state {
+            WorkerState::Draining { until } => until.map(|it| it.saturating_sub(clock::now_ms())),
+            _ => None,
+        };
+        let drain = Drain { within_ms, ..drain };
         for effect in effects {
             self.carry_out(slot, role, effect, drain);
         }
@@ -88,7 +93,7 @@ impl Master<'_> {
         let Some(place) = self.slot_mut(slot) else {
             return;
         };
-        if !wanted || place.retirement == Some(Retirement::Closed) {
+        if !wanted || place.retirement.is_some() {
             return;
         }
         place.restarts += 1;

@@ -48,12 +48,15 @@ pub(crate) struct Drain {
     pub(crate) is_last: bool,
     /// Whether idle connections are closed at once.
     pub(crate) closes_idle: bool,
+    /// How long it may take, in milliseconds, before the worker is killed; none is no limit.
+    pub(crate) within_ms: Option<u64>,
 }
 
 /// The usual way: somebody else has the queues, and idle clients are given time.
 pub(crate) const GENTLY: Drain = Drain {
     is_last: false,
     closes_idle: false,
+    within_ms: None, // told where it is ordered
 };
 
 /// Which socket of a slot a message carries.

@@ -19,6 +19,11 @@ use crate::sys::user::Identity;
 pub(crate) trait Workload {
     /// Runs the worker until it is told to leave.
     fn run(&self, seed: Seed) -> Exit;
+
+    /// Whether it serves what `root` names, and not an app.
+    fn serves_root(&self) -> bool {
+        false
+    }
 }
 
 /// What all workers of a generation have in common.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 use super::plan::{PlanError, raise_file_limit, warn_of_limit, warn_of_root};
 use super::seed::Plan;
@@ -18,7 +19,7 @@ use crate::control::{ControlError, ControlSocket, Notice};
 use crate::exit::Exit;
 use crate::net::{ListenerSet, NetError};
 use crate::scoreboard::{Scoreboard, SlotId};
-use crate::sys::{clock, signal, title};
+use crate::sys::{clock, proc, signal, title};
 
 /// The signals the master reads.
 pub(super) const RECEIVED: [Signal; 11] = [
@@ -56,6 +57,14 @@ pub(crate) enum StartError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// The pid file names another server that lives.
+    #[error("the pid file {path} belongs to a running server, pid {pid}: choose another one")]
+    PidFileHeld {
+        /// Where.
+        path: PathBuf,
+        /// Whose.
+        pid: Pid,
     },
     /// What the previous image of this master left cannot be taken over.
     #[error("cannot take over from the previous image: {0}")]
@@ -219,7 +228,7 @@ impl<'w> Master<'w> {
             self.control_path().display(),
         );
         tracing::info!(instance_id = self.instance_id, "{text}");
-        if config.root == Root::Welcome {
+        if config.root == Root::Welcome && self.workload.serves_root() {
             tracing::info!("no folder with an index.html was found: serving the welcome page");
         }
         if let Some(hint) = opening_hint(self.listeners.listeners.iter().map(|l| &l.bound)) {
@@ -311,8 +320,22 @@ pub(super) fn remove_pid(path: &Path) {
     }
 }
 
+/// Another living process of this program that a pid file names.
+fn held_by(path: &Path) -> Option<Pid> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let pid = Pid::from_raw(text.trim().parse().ok()?);
+    let ours = proc::command_name(Pid::this());
+    (pid != Pid::this() && ours.is_some() && proc::command_name(pid) == ours).then_some(pid)
+}
+
 /// Notes who the master is, for scripts.
 pub(super) fn write_pid(path: &Path) -> Result<(), StartError> {
+    if let Some(pid) = held_by(path) {
+        return Err(StartError::PidFileHeld {
+            path: path.to_owned(),
+            pid,
+        });
+    }
     let text = format!("{}\n", std::process::id());
     std::fs::write(path, text).map_err(|source| StartError::PidFile {
         path: path.to_owned(),

@@ -26,8 +26,9 @@ impl Master<'_> {
         tracing::info!("server stops");
         self.enter_stopping(client);
         let drain = Drain {
-            is_last: true,
             closes_idle,
+            is_last: true,
+            ..GENTLY
         };
         self.drain_everyone(until, drain);
     }

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, setpgid};
 
 use super::Master;
 use super::handover::{HANDOVER_VARIABLE, Handover, PreviousState};
@@ -54,6 +54,7 @@ impl Check {
     /// Ends the trial; who waited for it is returned.
     pub(super) fn abandon(self) -> Option<ClientId> {
         signal::send(self.pid, Signal::SIGKILL);
+        signal::send(Pid::from_raw(-self.pid.as_raw()), Signal::SIGKILL); // what it has started
         self.client
     }
 }
@@ -88,9 +89,13 @@ impl Master<'_> {
     }
 
     fn refuse(&mut self, client: Option<ClientId>, binary: &Path, reason: &str) {
+        self.refuse_as(Exit::Failed, client, binary, reason);
+    }
+
+    fn refuse_as(&mut self, exit: Exit, client: Option<ClientId>, binary: &Path, reason: &str) {
         let binary = binary.display();
         let text = format!("upgrade refused, nothing has changed: {binary}: {reason}");
-        self.answer_all(client, Exit::Failed, &text, None);
+        self.answer_all(client, exit, &text, None);
     }
 
     fn spawn_check(&mut self, binary: &Path) -> io::Result<(Pid, File)> {
@@ -105,6 +110,7 @@ impl Master<'_> {
         let pid = fork::fork(|| {
             let failed = (|| -> io::Result<()> {
                 signal::reset(&[], &[])?;
+                setpgid(Pid::from_raw(0), Pid::from_raw(0))?; // to end it with what it starts
                 fd::replace_standard(1, &input)?;
                 fd::replace_standard(2, &input)?;
                 fd::set_cloexec(&state, false)?;
@@ -112,7 +118,8 @@ impl Master<'_> {
                 Ok(())
             })();
             if let Err(error) = failed {
-                let _ = io::Write::write_all(&mut &input, error.to_string().as_bytes());
+                let text = format!("cannot be run: {error}");
+                let _ = io::Write::write_all(&mut &input, text.as_bytes()); // nobody listens: fine
             }
             1
         })?;
@@ -151,7 +158,11 @@ impl Master<'_> {
                 "" => format!("it ended with {ending} and no word"),
                 said => format!("it ended with {ending}: {said}"),
             };
-            self.refuse(check.client, &check.binary, &reason);
+            let exit = match ending {
+                Ending::Code(78) => Exit::Config, // it has read the configuration
+                _ => Exit::Failed,
+            };
+            self.refuse_as(exit, check.client, &check.binary, &reason);
             return;
         };
         if check.only_check {

@@ -41,6 +41,10 @@ impl<F> HttpWorkload<F> {
 }
 
 impl Workload for FilesWorkload {
+    fn serves_root(&self) -> bool {
+        true
+    }
+
     fn run(&self, seed: Seed) -> Exit {
         match seed.plan.config.root.clone() {
             Root::Folder(path) => live(seed, async |_| Ok(Files::open(&path)?)),
@@ -249,6 +253,7 @@ impl Worker {
                 self.leave(Drain {
                     is_last: true,
                     closes_idle: false,
+                    within_ms: Some(clock::millis(self.plan.config.workers.kill_timeout)),
                 });
                 return Next::Leave(Some(self.plan.config.workers.kill_timeout));
             }
@@ -290,7 +295,7 @@ impl Worker {
         } else {
             Closing::Graceful
         };
-        self.connections.drain(how);
+        self.connections.drain(how, drain.within_ms);
     }
 
     /// Takes the log files that the master has opened anew.

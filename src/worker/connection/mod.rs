@@ -136,10 +136,12 @@ impl Connections {
         *self.shared.on_closed.borrow_mut() = Some(Rc::new(hook));
     }
 
-    /// Begins to leave. A second call can make it sooner, not later.
-    pub(crate) fn drain(&self, mode: Drain) {
+    /// Begins to leave, with so much time if it is limited: silent clients then get less, so that
+    /// they are not what the time runs out for. A second call can make it sooner, not later.
+    pub(crate) fn drain(&self, mode: Drain, within_ms: Option<u64>) {
+        let most = within_ms.map_or(u64::MAX, |within| within / 2);
         let idle_ms = match mode {
-            Drain::Graceful => self.shared.drain_idle_ms,
+            Drain::Graceful => self.shared.drain_idle_ms.min(most),
             Drain::CloseIdle => 0,
         };
         let new = Draining {

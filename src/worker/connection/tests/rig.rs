@@ -54,13 +54,18 @@ pub(super) struct Rig {
 
 /// Runs a test in a worker's kind of runtime; `drain_idle` is 1 s.
 pub(super) fn run(limits: Limits, test: impl AsyncFnOnce(Rig)) {
+    run_with(limits, Duration::from_millis(1_000), test);
+}
+
+/// The same, where silent clients are kept for `drain_idle` by a worker that leaves.
+pub(super) fn run_with(limits: Limits, drain_idle: Duration, test: impl AsyncFnOnce(Rig)) {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default());
     runtime.unwrap().block_on(async {
         let board: &'static Scoreboard = Box::leak(Box::new(Scoreboard::create().unwrap()));
         let row = board.row(RowId(0));
-        let connections = Connections::new(Duration::from_millis(1_000), row);
+        let connections = Connections::new(drain_idle, row);
         let closed = Rc::new(Cell::new(0));
         let counter = Rc::clone(&closed);
         connections.on_closed(move || counter.set(counter.get() + 1));
