@@ -102,12 +102,25 @@ fn description(it: &Description) -> String {
             ),
         ),
         ("responses", responses(it)),
+        ("stalled", stalled(it)),
     ];
     let lines: Vec<_> = facts
         .iter()
         .map(|(name, fact)| format!("{name:<16}{fact}\n"))
         .collect();
     format!("{}\n{}", lines.concat(), workers(&it.workers))
+}
+
+/// The slots whose worker does not react: `list` calls them serving, as their process does.
+fn stalled(it: &Description) -> String {
+    match &*it.stalled {
+        [] => "none".to_owned(),
+        slots => slots
+            .iter()
+            .map(u16::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
 }
 
 fn accepted(it: &Description) -> String {

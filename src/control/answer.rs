@@ -132,6 +132,9 @@ pub(crate) struct Description {
     pub(crate) kill_timeout_ms: u64,
     /// Sums over all slots, since the first start.
     pub(crate) totals: Totals,
+    /// The slots whose worker does not turn its event loop at present.
+    #[serde(default)]
+    pub(crate) stalled: Vec<u16>,
     /// The rows of `list`.
     pub(crate) workers: Vec<ListRow>,
 }

@@ -105,6 +105,7 @@ impl Master<'_> {
             kill_timeout_ms: clock::millis(config.workers.kill_timeout),
             binary: self.setup.binary.clone(),
             totals: totals(&self.counters()),
+            stalled: self.stalled(),
             workers: self.list(),
         }
     }
@@ -113,6 +114,15 @@ impl Master<'_> {
     pub(super) fn control_path(&self) -> PathBuf {
         let bound = self.desk.as_ref().map(|desk| desk.control.path());
         bound.unwrap_or(&self.plan.config.control.socket).to_owned()
+    }
+
+    fn stalled(&self) -> Vec<u16> {
+        let stalls = |slot: &&Slot| slot.processes().any(|process| process.is_stalled);
+        self.slots
+            .iter()
+            .filter(stalls)
+            .map(|slot| slot.id.0)
+            .collect()
     }
 
     /// The sum over all slots, ended processes included.

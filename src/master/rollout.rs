@@ -44,6 +44,8 @@ pub(super) struct Rollout {
     count_before: usize,
     /// Why the last successor could not boot.
     failure: Option<String>,
+    /// What the operator has to know besides the outcome.
+    remark: &'static str,
     /// When it began.
     begun: u64,
 }
@@ -101,9 +103,10 @@ impl Master<'_> {
                 return;
             }
         };
-        if loaded.config.control.socket != self.plan.config.control.socket {
-            tracing::warn!("a new control.socket counts from the next start on");
-        }
+        let remark = match loaded.config.control.socket == self.plan.config.control.socket {
+            true => "",
+            false => "; the new control.socket counts from the next start on",
+        };
         let plan = match Plan::new(loaded, self.plan.generation + 1) {
             Ok(plan) => plan,
             Err(error) => {
@@ -117,6 +120,9 @@ impl Master<'_> {
         }
         super::plan::warn_of_limit(&plan.config);
         self.begin_rollout(Kind::Reload, &Rc::new(plan), callers);
+        if let Some(Job::Rollout(rollout)) = &mut self.job {
+            rollout.remark = remark;
+        }
     }
 
     /// Replaces one worker, or all, by the configuration that runs now.
@@ -178,6 +184,7 @@ impl Master<'_> {
             count,
             count_before: self.standing().len(),
             failure: None,
+            remark: "",
             begun: clock::now_ms(),
         }
     }
@@ -265,6 +272,7 @@ impl Master<'_> {
             plan,
             count,
             replaced,
+            remark,
             begun,
             ..
         } = rollout;
@@ -291,7 +299,8 @@ impl Master<'_> {
         let (word, generation) = (kind.word(), plan.generation);
         let seconds = Duration::from_millis(clock::now_ms().saturating_sub(begun)).as_secs_f64();
         let workers = super::scale::count_of(replaced.len());
-        let text = format!("{word} done: generation {generation}, {workers}, {seconds:.2} s");
+        let text =
+            format!("{word} done: generation {generation}, {workers}, {seconds:.2} s{remark}");
         let data = serde_json::json!({ "generation": generation, "workers": replaced.len() });
         self.answer_all(callers, Exit::Done, &text, Some(data));
     }

@@ -92,8 +92,16 @@ fn a_stopped_worker_that_continues_in_time_is_kept() {
     for _ in 0..20 {
         assert_ne!(server.get("/who").who().pid, stopped);
     }
+    server.wait_until("describe names its slot", |s| {
+        s.describe()["stalled"]
+            .as_array()
+            .is_some_and(|slots| slots.len() == 1)
+    });
     send(stopped, SIGCONT);
     server.wait_until("it serves again", |s| s.get("/who").who().pid == stopped);
+    server.wait_until("describe names nobody", |s| {
+        s.describe()["stalled"] == serde_json::json!([])
+    });
     assert_eq!(server.pids(), pids);
 }
 
