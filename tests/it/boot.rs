@@ -423,6 +423,28 @@ fn the_pid_file_lives_as_long_as_the_server() {
 }
 
 #[test]
+fn the_pid_file_of_a_living_server_is_not_taken() {
+    let server = Appserver::new().args(&["--pid-file", "it.pid"]).start();
+    let held = server.file("it.pid").display().to_string();
+    let output = Appserver::new().args(&["--pid-file", &held]).run();
+    assert_eq!(output.code, 1, "{output:?}");
+    let pid = server.pid().to_string();
+    assert!(
+        output.stderr.contains(&held) && output.stderr.contains(&pid),
+        "{output:?}"
+    );
+    assert_eq!(std::fs::read_to_string(&held).unwrap().trim(), pid);
+}
+
+#[test]
+fn an_app_does_not_speak_of_the_welcome_page() {
+    let app = Appserver::fixture().start();
+    assert!(!app.journal().text().contains("welcome page"));
+    let plain = Appserver::new().start();
+    assert!(plain.journal().text().contains("welcome page"));
+}
+
+#[test]
 fn a_pid_file_that_another_server_has_written_is_left_alone() {
     let mut server = Appserver::new().args(&["--pid-file", "it.pid"]).start();
     server.write("it.pid", "1\n");

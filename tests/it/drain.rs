@@ -78,6 +78,16 @@ fn idle_connections_are_told_and_not_cut_by_term() {
 }
 
 #[test]
+fn a_stop_shorter_than_drain_idle_succeeds() {
+    let mut server = Appserver::new()
+        .config("[workers]\nkill_timeout = \"2s\"\ndrain_idle = \"1h\"")
+        .start();
+    let _connections = idle(&server, 4);
+    server.signal(SIGTERM);
+    assert_eq!(server.wait_end(), 0);
+}
+
+#[test]
 fn silent_connections_are_closed_after_drain_idle() {
     let mut server = Appserver::new()
         .config("[workers]\ndrain_idle = \"300ms\"")

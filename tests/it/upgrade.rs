@@ -221,7 +221,7 @@ fn a_broken_configuration_changes_nothing() {
     let (pids, generation) = (server.pids(), server.generation());
     server.write("appserver.toml", "[workers]\nmin_uptme = \"1s\"\n");
     let output = server.verb(&["upgrade"]);
-    assert!([1, 78].contains(&output.code), "{output:?}");
+    assert_eq!(output.code, 78, "{output:?}");
     assert!(output.stderr.contains("appserver.toml:2:1"), "{output:?}");
     assert_eq!((server.pids(), server.generation()), (pids, generation));
 }
