@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Master;
-use super::jobs::{Job, Wanted};
+use super::jobs::Job;
 use super::link::{Log, Order};
+use super::request::Wanted;
 use super::seed::Plan;
 use super::slot::Process;
 use crate::control::{Answer, ClientId, Command};

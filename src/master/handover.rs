@@ -12,8 +12,8 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::crashes::Crashes;
-use super::jobs::Wanted;
 use super::link::Link;
+use super::request::Wanted;
 use super::seed::Plan;
 use super::slot::{CpuShare, Process, Retirement, Seat, Slot};
 use super::state::WorkerState;

@@ -1,9 +1,6 @@
 //! What operators ask for: one thing is done at a time, the rest waits in line.
 
-use std::path::PathBuf;
-
-use serde::{Deserialize, Serialize};
-
+use super::request::{Request, Wanted};
 use super::rollout::Rollout;
 use super::scale::Scaling;
 use super::slot::Role;
@@ -26,40 +23,41 @@ pub(super) enum Job {
     Check(Check),
 }
 
-/// What was asked for, and by whom; nobody, when it was a signal.
-#[derive(Debug)]
-pub(super) struct Request {
-    /// Who waits for the answer.
-    pub(super) client: Option<ClientId>,
-    /// What.
-    pub(super) what: Wanted,
+impl Job {
+    /// When it has taken too long, if somebody has to look at that.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        match self {
+            Self::Check(check) => Some(check.deadline()),
+            Self::Rollout(_) | Self::Scaling(_) => None,
+        }
+    }
+
+    /// Gives it up; who waited for it is returned.
+    pub(super) fn abandon(self) -> Vec<ClientId> {
+        match self {
+            Self::Rollout(rollout) => rollout.callers().to_vec(),
+            Self::Scaling(scaling) => scaling.client().into_iter().collect(),
+            Self::Check(check) => check.abandon().into_iter().collect(),
+        }
+    }
 }
 
-/// What can be asked for and has to wait its turn.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Wanted {
-    /// Read the configuration and replace every worker.
-    Reload,
-    /// Replace one worker, or all, by what runs now.
-    Restart(Option<SlotId>),
-    /// Have so many workers.
-    Scale(ScaleTo),
-    /// Stop one worker and leave its place empty.
-    StopInstance {
-        /// Whose.
-        slot: SlotId,
-        /// How long that may take, in milliseconds, if not `kill_timeout`.
-        timeout_ms: Option<u64>,
-        /// Whether its connections are cut.
-        force: bool,
-    },
-    /// Replace the master's own image.
-    Upgrade {
-        /// By this file; by the one it was started from, if none.
-        binary: Option<PathBuf>,
-        /// Only try whether that would work.
-        only_check: bool,
-    },
+impl From<Rollout> for Job {
+    fn from(rollout: Rollout) -> Self {
+        Self::Rollout(rollout)
+    }
+}
+
+impl From<Scaling> for Job {
+    fn from(scaling: Scaling) -> Self {
+        Self::Scaling(scaling)
+    }
+}
+
+impl From<Check> for Job {
+    fn from(check: Check) -> Self {
+        Self::Check(check)
+    }
 }
 
 impl Master<'_> {

@@ -13,6 +13,7 @@ mod health;
 mod jobs;
 mod link;
 mod plan;
+mod request;
 mod resume;
 mod retire;
 mod rollout;
@@ -49,7 +50,8 @@ use crate::exit::Exit;
 use crate::net::{ListenerId, ListenerSet, Steering};
 use crate::scoreboard::{Scoreboard, SlotId};
 use handover::PreviousState;
-use jobs::{Job, Request};
+use jobs::Job;
+use request::Request;
 use slot::Slot;
 use stacks::Dump;
 

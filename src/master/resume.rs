@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::handover::{HANDOVER_VARIABLE, Handover};
-use super::jobs::Request;
 use super::plan::raise_file_limit;
+use super::request::Request;
 use super::rollout::Kind;
 use super::seed::Plan;
 use super::start::{RECEIVED, StartError};

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::jobs::Job;
 use super::link::GENTLY;
 use super::seed::Plan;
 use super::slot::{Role, Seat};
@@ -44,8 +43,6 @@ pub(super) struct Rollout {
     count_before: usize,
     /// Why the last successor could not boot.
     failure: Option<String>,
-    /// What the operator has to know besides the outcome.
-    remark: &'static str,
     /// When it began.
     begun: u64,
 }
@@ -103,10 +100,6 @@ impl Master<'_> {
                 return;
             }
         };
-        let remark = match loaded.config.control.socket == self.plan.config.control.socket {
-            true => "",
-            false => "; the new control.socket counts from the next start on",
-        };
         let plan = match Plan::new(loaded, self.plan.generation + 1) {
             Ok(plan) => plan,
             Err(error) => {
@@ -120,9 +113,6 @@ impl Master<'_> {
         }
         super::plan::warn_of_limit(&plan.config);
         self.begin_rollout(Kind::Reload, &Rc::new(plan), callers);
-        if let Some(Job::Rollout(rollout)) = &mut self.job {
-            rollout.remark = remark;
-        }
     }
 
     /// Replaces one worker, or all, by the configuration that runs now.
@@ -143,7 +133,7 @@ impl Master<'_> {
         let callers = client.into_iter().collect();
         let mut rollout = self.rollout(Kind::Restart, Rc::clone(&self.plan), callers);
         rollout.pending = slots;
-        self.job = Some(Job::Rollout(rollout));
+        self.job = Some(rollout.into());
     }
 
     /// Begins to replace every worker by one that follows `plan`, and to change the number of
@@ -168,7 +158,7 @@ impl Master<'_> {
         }
         rollout.pending = self.standing();
         rollout.pending.truncate(rollout.count);
-        self.job = Some(Job::Rollout(rollout));
+        self.job = Some(rollout.into());
     }
 
     fn rollout(&self, kind: Kind, plan: Rc<Plan>, callers: Vec<ClientId>) -> Rollout {
@@ -184,7 +174,6 @@ impl Master<'_> {
             count,
             count_before: self.standing().len(),
             failure: None,
-            remark: "",
             begun: clock::now_ms(),
         }
     }
@@ -230,7 +219,7 @@ impl Master<'_> {
                     rollout.note(format!("worker {slot} cannot boot"));
                 }
                 (Some(_), Some(_)) => {
-                    self.job = Some(Job::Rollout(rollout));
+                    self.job = Some(rollout.into());
                     return;
                 }
             }
@@ -272,7 +261,6 @@ impl Master<'_> {
             plan,
             count,
             replaced,
-            remark,
             begun,
             ..
         } = rollout;
@@ -299,6 +287,10 @@ impl Master<'_> {
         let (word, generation) = (kind.word(), plan.generation);
         let seconds = Duration::from_millis(clock::now_ms().saturating_sub(begun)).as_secs_f64();
         let workers = super::scale::count_of(replaced.len());
+        let remark = match self.desk().control.path() == plan.config.control.socket {
+            true => "",
+            false => "; the new control.socket counts from the next start on",
+        };
         let text =
             format!("{word} done: generation {generation}, {workers}, {seconds:.2} s{remark}");
         let data = serde_json::json!({ "generation": generation, "workers": replaced.len() });
@@ -389,7 +381,7 @@ impl Master<'_> {
         if self.phase == Phase::Paused {
             self.leave_vacant(std::mem::take(&mut rollout.pending));
         }
-        self.job = Some(Job::Rollout(rollout));
+        self.job = Some(rollout.into());
     }
 
     /// The slots that are not retiring, in order.

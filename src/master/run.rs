@@ -6,6 +6,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
+use super::jobs::Job;
 use super::slot::Role;
 use super::state::WorkerEvent;
 use super::{Master, Phase};
@@ -75,7 +76,11 @@ impl Master<'_> {
             .desk
             .as_ref()
             .and_then(|desk| desk.control.next_deadline_ms());
-        let others = [self.next_scan(), control, self.upgrade_deadline()];
+        let others = [
+            self.next_scan(),
+            control,
+            self.job.as_ref().and_then(Job::deadline),
+        ];
         seats
             .chain(retiring)
             .chain(dumps)

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use nix::sys::signal::Signal;
 
 use super::crashes::Crashes;
-use super::jobs::Job;
 use super::link::GENTLY;
 use super::state::WorkerState;
 use super::{Master, Phase};
@@ -108,7 +107,7 @@ impl Master<'_> {
         scaling.staying = self.standing().into();
         scaling.leaving = scaling.staying.split_off(to.min(scaling.staying.len()));
         self.fill(&scaling.staying);
-        self.job = Some(Job::Scaling(scaling));
+        self.job = Some(scaling.into());
     }
 
     /// Starts a worker wherever there is none: whoever scales wants workers, also where crashes
@@ -159,7 +158,7 @@ impl Master<'_> {
         let mut scaling = Scaling::new(client, self.standing().len());
         scaling.leaving.push(slot);
         scaling.keeps_slots = true;
-        self.job = Some(Job::Scaling(scaling));
+        self.job = Some(scaling.into());
     }
 
     fn kill_processes(&self, slot: SlotId) {
@@ -186,7 +185,7 @@ impl Master<'_> {
             })
         };
         if !all_serve || !scaling.leaving.iter().all(is_empty) {
-            self.job = Some(Job::Scaling(scaling));
+            self.job = Some(scaling.into());
             return;
         }
         let workers = count_of(scaling.to);

@@ -50,12 +50,7 @@ impl Master<'_> {
     /// From here on nothing is started any more; who waited for a job hears that it is off.
     fn enter_stopping(&mut self, client: Option<ClientId>) {
         let mut waiting: Vec<ClientId> = self.requests.drain(..).filter_map(|r| r.client).collect();
-        match self.job.take() {
-            Some(Job::Rollout(rollout)) => waiting.extend(rollout.callers()),
-            Some(Job::Scaling(scaling)) => waiting.extend(scaling.client()),
-            Some(Job::Check(check)) => waiting.extend(check.abandon()),
-            None => {}
-        }
+        waiting.extend(self.job.take().map(Job::abandon).unwrap_or_default());
         if !waiting.is_empty() {
             self.answer_all(waiting, Exit::Failed, "given up: the server stops", None);
         }

@@ -12,7 +12,6 @@ use nix::unistd::{Pid, setpgid};
 
 use super::Master;
 use super::handover::{HANDOVER_VARIABLE, Handover, PreviousState};
-use super::jobs::Job;
 use super::seed::Plan;
 use crate::config::{self, Sources};
 use crate::control::ClientId;
@@ -44,6 +43,11 @@ pub(super) struct Check {
 }
 
 impl Check {
+    /// When it has taken too long.
+    pub(super) fn deadline(&self) -> u64 {
+        self.until
+    }
+
     /// Notes that a child has ended, if it is this one.
     pub(super) fn note_exit(&mut self, pid: Pid, ending: Ending) {
         if pid == self.pid {
@@ -82,7 +86,7 @@ impl Master<'_> {
                     ending: None,
                     until,
                 };
-                self.job = Some(Job::Check(check));
+                self.job = Some(check.into());
             }
             Err(error) => self.refuse(client, &binary, &error.to_string()),
         }
@@ -129,18 +133,10 @@ impl Master<'_> {
         Ok((pid, output))
     }
 
-    /// When a binary on trial has taken too long.
-    pub(super) fn upgrade_deadline(&self) -> Option<u64> {
-        match &self.job {
-            Some(Job::Check(check)) => Some(check.until),
-            _ => None,
-        }
-    }
-
     pub(super) fn advance_check(&mut self, mut check: Check) {
         let Some(ending) = check.ending else {
             if clock::now_ms() < check.until {
-                self.job = Some(Job::Check(check));
+                self.job = Some(check.into());
                 return;
             }
             let binary = check.binary.clone();
