@@ -11,6 +11,9 @@ use crate::exit::Exit;
 use crate::scoreboard::Counters;
 use crate::sys::{clock, proc};
 
+/// What is said to whoever wants one worker, or another number, while there shall be none.
+pub(super) const PAUSED: &str = "the workers were stopped (WINCH): `reload` starts them again";
+
 impl Master<'_> {
     /// Answers everybody who waits for this.
     pub(super) fn reply(&mut self, to: impl IntoIterator<Item = ClientId>, answer: &Answer) {
@@ -179,5 +182,13 @@ fn totals(counters: &Counters) -> Totals {
         responses_5xx,
         handed_off: counters.handed_off,
         adopted: counters.adopted,
+    }
+}
+
+/// A number of workers, in words.
+pub(super) fn count_of(workers: usize) -> String {
+    match workers {
+        1 => "1 worker".to_owned(),
+        more => format!("{more} workers"),
     }
 }

@@ -12,6 +12,7 @@ mod handover;
 mod health;
 mod jobs;
 mod link;
+mod pid_file;
 mod plan;
 mod request;
 mod resume;

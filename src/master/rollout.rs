@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::link::GENTLY;
+use super::pid_file;
 use super::seed::Plan;
 use super::slot::{Role, Seat};
-use super::start::{remove_pid, write_pid};
 use super::state::{WorkerEvent, WorkerState};
 use super::{Master, Phase};
 use crate::config;
@@ -119,7 +119,7 @@ impl Master<'_> {
     pub(super) fn begin_restart(&mut self, client: Option<ClientId>, slot: Option<SlotId>) {
         let slots: VecDeque<SlotId> = match slot {
             Some(_) if self.phase == Phase::Paused => {
-                self.decline(client, super::stop::PAUSED);
+                self.decline(client, super::answers::PAUSED);
                 return;
             }
             None => self.standing(),
@@ -286,7 +286,7 @@ impl Master<'_> {
         self.forget_previous_image();
         let (word, generation) = (kind.word(), plan.generation);
         let seconds = Duration::from_millis(clock::now_ms().saturating_sub(begun)).as_secs_f64();
-        let workers = super::scale::count_of(replaced.len());
+        let workers = super::answers::count_of(replaced.len());
         let remark = match self.desk().control.path() == plan.config.control.socket {
             true => "",
             false => "; the new control.socket counts from the next start on",
@@ -399,12 +399,12 @@ impl Master<'_> {
         if self.pid_file == new {
             return;
         }
-        if let Some(Err(error)) = new.as_deref().map(write_pid) {
+        if let Some(Err(error)) = new.as_deref().map(pid_file::write) {
             tracing::error!("{}", log::chain(&error));
             return;
         }
         if let Some(old) = std::mem::replace(&mut self.pid_file, new) {
-            remove_pid(&old);
+            pid_file::remove(&old);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use nix::sys::signal::Signal;
 
+use super::answers::count_of;
 use super::crashes::Crashes;
 use super::link::GENTLY;
 use super::state::WorkerState;
@@ -88,7 +89,7 @@ impl Master<'_> {
             return;
         }
         if self.phase == Phase::Paused {
-            self.decline(client, super::stop::PAUSED);
+            self.decline(client, super::answers::PAUSED);
             return;
         }
         let mut scaling = Scaling::new(client, to);
@@ -234,13 +235,5 @@ impl Master<'_> {
             format!("scale failed, the count is as it was: {reason}")
         };
         self.answer_all(scaling.client, Exit::Failed, &text, None);
-    }
-}
-
-/// A number of workers, in words.
-pub(super) fn count_of(workers: usize) -> String {
-    match workers {
-        1 => "1 worker".to_owned(),
-        more => format!("{more} workers"),
     }
 }

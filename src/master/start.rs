@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 
+use super::pid_file;
 use super::plan::{PlanError, raise_file_limit, warn_of_limit, warn_of_root};
 use super::seed::Plan;
 use super::slot::Slot;
@@ -19,7 +18,7 @@ use crate::control::{ControlError, ControlSocket, Notice};
 use crate::exit::Exit;
 use crate::net::{ListenerSet, NetError};
 use crate::scoreboard::{Scoreboard, SlotId};
-use crate::sys::{clock, proc, signal, title};
+use crate::sys::{clock, signal, title};
 
 /// The signals the master reads.
 pub(super) const RECEIVED: [Signal; 11] = [
@@ -50,22 +49,8 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// The pid file cannot be written.
-    #[error("cannot write the pid file {path} (--pid-file or pid_file may name another)")]
-    PidFile {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The pid file names another server that lives.
-    #[error("the pid file {path} belongs to a running server, pid {pid}: choose another one")]
-    PidFileHeld {
-        /// Where.
-        path: PathBuf,
-        /// Whose.
-        pid: Pid,
-    },
+    #[error(transparent)]
+    PidFile(#[from] pid_file::PidFileError),
     /// What the previous image of this master left cannot be taken over.
     #[error("cannot take over from the previous image: {0}")]
     Handover(String),
@@ -175,7 +160,7 @@ impl<'w> Master<'w> {
         }
         self.listeners.open(&self.plan.addresses())?;
         if let Some(path) = self.plan.config.pid_file.clone() {
-            write_pid(&path)?;
+            pid_file::write(&path)?;
             self.pid_file = Some(path);
         }
         Ok(())
@@ -218,7 +203,7 @@ impl<'w> Master<'w> {
             .file
             .as_ref()
             .map_or("none".to_owned(), |file| file.display().to_string());
-        let workers = super::scale::count_of(self.standing().len());
+        let workers = super::answers::count_of(self.standing().len());
         let text = format!(
             "{} serves at {} with {workers} ({}): pid {}, config {file}, control {}",
             config.name,
@@ -310,37 +295,6 @@ fn opening_hint<'a>(addresses: impl Iterator<Item = &'a ListenAddress>) -> Optio
 fn new_instance_id() -> io::Result<String> {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
     Ok(id.trim().to_owned())
-}
-
-/// Removes a pid file, unless another server has written its own pid there meanwhile.
-pub(super) fn remove_pid(path: &Path) {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    if text.trim() == std::process::id().to_string() {
-        let _ = std::fs::remove_file(path); // removed by somebody else: fine
-    }
-}
-
-/// Another living process of this program that a pid file names.
-fn held_by(path: &Path) -> Option<Pid> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let pid = Pid::from_raw(text.trim().parse().ok()?);
-    let ours = proc::command_name(Pid::this());
-    (pid != Pid::this() && ours.is_some() && proc::command_name(pid) == ours).then_some(pid)
-}
-
-/// Notes who the master is, for scripts.
-pub(super) fn write_pid(path: &Path) -> Result<(), StartError> {
-    if let Some(pid) = held_by(path) {
-        return Err(StartError::PidFileHeld {
-            path: path.to_owned(),
-            pid,
-        });
-    }
-    let text = format!("{}\n", std::process::id());
-    std::fs::write(path, text).map_err(|source| StartError::PidFile {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 #[cfg(test)]

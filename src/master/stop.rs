@@ -11,9 +11,6 @@ use crate::control::ClientId;
 use crate::exit::Exit;
 use crate::sys::{clock, signal};
 
-/// What is said to whoever wants one worker, or another number, while there shall be none.
-pub(super) const PAUSED: &str = "the workers were stopped (WINCH): `reload` starts them again";
-
 impl Master<'_> {
     /// Lets every worker finish: by `until`, if any, and closing idle connections at once when
     /// `closes_idle`.
@@ -101,7 +98,7 @@ impl Master<'_> {
     pub(super) fn end(mut self, exit: Exit) -> Exit {
         self.listeners.end_all();
         if let Some(path) = &self.pid_file {
-            super::start::remove_pid(path);
+            super::pid_file::remove(path);
         }
         let text = match exit {
             Exit::TimedOut => "stopped; kill_timeout had to end some workers",
