@@ -186,6 +186,14 @@ impl Worker {
         let acceptor = Acceptor::new(accepting, balance, serve);
         let closed = Rc::clone(&acceptor);
         connections.on_closed(move || closed.on_closed());
+        let lines = log.clone();
+        connections.on_refused(move |peer, status| {
+            row.count_request();
+            row.count_response(status, 0);
+            if let Some(lines) = &lines {
+                lines.push_unread(address(peer), status);
+            }
+        });
         let orders = match Orders::new(link, signals) {
             Ok(orders) => orders,
             Err(error) => {
@@ -341,11 +349,7 @@ fn serve_with<A: Site>(
         let max_body = (limits.max_body > 0).then_some(limits.max_body);
         let stack = Rc::clone(&stack);
         connections.serve(socket, limits, |peer, watch| {
-            let peer = match peer {
-                Peer::Tcp(address) => PeerAddr::Inet(*address),
-                Peer::Unix => PeerAddr::Unix,
-            };
-            ConnectionService::new(stack, peer, max_body, watch)
+            ConnectionService::new(stack, address(*peer), max_body, watch)
         });
     }
 }
@@ -354,5 +358,13 @@ async fn wait_until(limit: Option<tokio::time::Instant>) {
     match limit {
         Some(limit) => tokio::time::sleep_until(limit).await,
         None => std::future::pending().await,
+    }
+}
+
+/// A client as the layers and the log know it.
+fn address(peer: Peer) -> PeerAddr {
+    match peer {
+        Peer::Tcp(address) => PeerAddr::Inet(address),
+        Peer::Unix => PeerAddr::Unix,
     }
 }

@@ -169,3 +169,31 @@ fn an_error_log_that_nobody_reads_stops_nothing() {
     assert_eq!(server.get("/").status, 200);
     server.stop();
 }
+
+#[test]
+fn what_no_service_sees_is_logged_and_counted() {
+    let server = Appserver::new()
+        .config("[access_log]\npath = \"access.log\"\nformat = \"common\"")
+        .listen("client_header_timeout = \"200ms\"\nmax_header_size = \"1k\"")
+        .start();
+    let too_long = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
+        "x".repeat(4096)
+    );
+    for (bytes, status) in [
+        ("nonsense\r\n\r\n", 400),
+        (&too_long, 431),
+        ("GET / HT", 408),
+    ] {
+        let mut connection = server.connect();
+        connection.send(bytes);
+        assert_eq!(connection.response().status, status);
+    }
+    let log = server.file("access.log");
+    let read = || std::fs::read_to_string(&log).unwrap_or_default();
+    server.wait_until("all are there", |_| read().lines().count() == 3);
+    for status in [400, 431, 408] {
+        assert!(read().contains(&format!("\"-\" {status} -")), "{}", read());
+    }
+    assert_eq!(server.describe()["totals"]["responses_4xx"], 3);
+}

@@ -34,6 +34,8 @@ mod instrument;
 mod load;
 /// The access log.
 mod logs;
+/// The file that tells scripts who the master is.
+mod pid_file;
 /// Reload: all or nothing.
 mod reload;
 /// More workers and fewer.

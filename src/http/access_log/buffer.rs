@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::date::DateCache;
 use super::record::{Formatter, Record};
 use crate::config::LogFormat;
+use crate::http::PeerAddr;
 use crate::scoreboard::SlotId;
 
 /// How much is gathered before it is written; the heartbeat writes smaller amounts.
@@ -77,6 +78,11 @@ impl LogBuffer {
                 dropped: 0,
             }),
         }
+    }
+
+    /// Adds the line of a request that could not be read.
+    pub(crate) fn push_unread(&self, peer: PeerAddr, status: u16) {
+        self.push(&Record::unread(peer, status));
     }
 
     /// Adds the line of a request that has just ended.

@@ -12,7 +12,7 @@ use http::{Method, Request, StatusCode, Uri, Version};
 use http_body::{Frame, SizeHint};
 
 use super::LogBuffer;
-use super::record::Record;
+use super::record::{Record, RequestLine};
 use crate::http::{Body, BoxError, PeerAddr, RequestBody};
 use crate::scoreboard::Row;
 
@@ -92,9 +92,11 @@ impl Entry {
         log.push(&Record {
             peer: asked.peer,
             user: user.as_deref(),
-            method: &asked.method,
-            uri: &asked.uri,
-            version: asked.version,
+            line: Some(RequestLine {
+                method: &asked.method,
+                uri: &asked.uri,
+                version: asked.version,
+            }),
             status: self.status(),
             bytes: self.bytes,
             referer: asked.referer.as_ref().map(HeaderValue::as_bytes),

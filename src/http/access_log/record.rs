@@ -53,12 +53,8 @@ pub(crate) struct Record<'a> {
     pub(crate) peer: PeerAddr,
     /// The user name of a `Basic` authorization.
     pub(crate) user: Option<&'a [u8]>,
-    /// The request line.
-    pub(crate) method: &'a Method,
-    /// See `method`.
-    pub(crate) uri: &'a Uri,
-    /// See `method`.
-    pub(crate) version: Version,
+    /// What was asked; `None` when it could not be read.
+    pub(crate) line: Option<RequestLine<'a>>,
     /// The response's, or 499 when the client left before there was one.
     pub(crate) status: u16,
     /// Bytes of body given to the connection.
@@ -71,6 +67,31 @@ pub(crate) struct Record<'a> {
     pub(crate) response_time: Option<Duration>,
     /// From the request to the end of the response.
     pub(crate) total_time: Duration,
+}
+
+/// The first line of a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestLine<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) uri: &'a Uri,
+    pub(crate) version: Version,
+}
+
+impl Record<'_> {
+    /// What is known of a request that could not be read: who sent it, and the refusal.
+    pub(crate) fn unread(peer: PeerAddr, status: u16) -> Self {
+        Self {
+            peer,
+            user: None,
+            line: None,
+            status,
+            bytes: 0,
+            referer: None,
+            user_agent: None,
+            response_time: None,
+            total_time: Duration::ZERO,
+        }
+    }
 }
 
 /// `:remote-addr - :remote-user [:date[clf]] ":method :url HTTP/:http-version" :status
@@ -167,26 +188,36 @@ fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 
 fn request(record: &Record<'_>, out: &mut Vec<u8>) {
     method_and_url(record, out);
-    put(out, format_args!(" {:?}", record.version));
+    if let Some(line) = record.line {
+        put(out, format_args!(" {:?}", line.version));
+    }
 }
 
 fn method_and_url(record: &Record<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(record.method.as_str().as_bytes()); // a token: nothing to escape
+    let Some(line) = record.line else {
+        out.push(b'-');
+        return;
+    };
+    out.extend_from_slice(line.method.as_str().as_bytes()); // a token: nothing to escape
     out.push(b' ');
-    match path_of(record.uri) {
+    match path_of(line.uri) {
         Some(path) => unquoted(path.as_bytes(), out),
-        None => unquoted(record.uri.to_string().as_bytes(), out),
+        None => unquoted(line.uri.to_string().as_bytes(), out),
     }
 }
 
 /// The request line as it came.
 fn raw_request(record: &Record<'_>, out: &mut Vec<u8>) {
-    put(out, format_args!("{} ", record.method));
-    match path_of(record.uri) {
+    let Some(line) = record.line else {
+        out.push(b'-');
+        return;
+    };
+    put(out, format_args!("{} ", line.method));
+    match path_of(line.uri) {
         Some(path) => out.extend_from_slice(path.as_bytes()),
-        None => put(out, format_args!("{}", record.uri)),
+        None => put(out, format_args!("{}", line.uri)),
     }
-    put(out, format_args!(" {:?}", record.version));
+    put(out, format_args!(" {:?}", line.version));
 }
 
 /// The usual form of a target, which can be copied as it is.

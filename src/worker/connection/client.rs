@@ -10,7 +10,7 @@ use tokio::io::ReadBuf;
 
 use super::limits::Limits;
 use super::phase::{Answer, Phase, Verdict};
-use super::socket::{Arrival, Socket};
+use super::socket::{Arrival, Peer, Socket};
 
 use crate::http::BodyWatch;
 use crate::sys::clock::now_ms;
@@ -23,13 +23,16 @@ pub(super) struct Client {
     pub(super) limits: Rc<Limits>,
     /// What the present request's body waits for.
     pub(super) body: BodyWatch,
+    /// Who it is.
+    pub(super) peer: Peer,
     /// Where the worker's list has it.
     pub(super) place: Cell<usize>,
     phase: Cell<Phase>,
     /// Whether it has ever asked anything: a new client has less time than a known one.
     asked: Cell<bool>,
-    /// Whether hyper has answered a request that it could not read, which no service saw.
-    refused: Cell<bool>,
+    /// With which status a request was refused that no service saw, because it could not be read
+    /// or did not come in time.
+    refused: Cell<Option<u16>>,
     /// Since when the kernel has taken no byte of an answer that waits.
     blocked_since: Cell<Option<u64>>,
     /// The client has ended its side; when that was seen, or the last byte since was written.
@@ -43,9 +46,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(socket: Socket, limits: Rc<Limits>) -> Self {
+    pub(super) fn new(socket: Socket, peer: Peer, limits: Rc<Limits>) -> Self {
         Self {
             socket: RefCell::new(Some(socket)),
+            peer,
             limits,
             body: BodyWatch::new(),
             place: Cell::new(0),
@@ -54,7 +58,7 @@ impl Client {
                 looked: true,
             }),
             asked: Cell::new(false),
-            refused: Cell::new(false),
+            refused: Cell::new(None),
             blocked_since: Cell::new(None),
             half_closed: Cell::new(None),
             pipelined: Cell::new(false),
@@ -78,9 +82,19 @@ impl Client {
         self.asked.get()
     }
 
+    /// With which status a request was refused that no service saw.
+    pub(super) fn refusal(&self) -> Option<u16> {
+        self.refused.get()
+    }
+
+    /// Notes a refusal that hyper did not write.
+    pub(super) fn note_refusal(&self, status: u16) {
+        self.refused.set(Some(status));
+    }
+
     /// Whether hyper itself has refused what came.
     pub(super) fn was_refused(&self) -> bool {
-        self.refused.get()
+        self.refused.get().is_some()
     }
 
     /// Since when the kernel has taken no byte of an answer that waits.
@@ -150,7 +164,7 @@ impl Client {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
         let result = socket.poll_write(cx, parts);
-        self.note_write(result.is_ready());
+        self.note_write(result.is_ready(), parts);
         result
     }
 
@@ -165,7 +179,7 @@ impl Client {
         }
     }
 
-    fn note_write(&self, wrote: bool) {
+    fn note_write(&self, wrote: bool, parts: &[IoSlice<'_>]) {
         if !wrote {
             let since = self.blocked_since.get().unwrap_or_else(now_ms);
             self.blocked_since.set(Some(since));
@@ -176,7 +190,7 @@ impl Client {
             self.half_closed.set(Some(now_ms()));
         }
         if !matches!(self.phase.get(), Phase::Busy(_)) {
-            self.refused.set(true);
+            self.refused.set(Some(status_of(parts)));
         }
     }
 
@@ -249,4 +263,16 @@ impl Client {
             waker.wake_by_ref();
         }
     }
+}
+
+/// The status in the head of an answer that hyper writes by itself: `HTTP/1.1 400 …`.
+fn status_of(parts: &[IoSlice<'_>]) -> u16 {
+    let digits = parts
+        .first()
+        .and_then(|head| head.get(9..12))
+        .unwrap_or_default();
+    std::str::from_utf8(digits)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(400)
 }

@@ -56,6 +56,7 @@ fn refuse(client: &Client, status: StatusCode) {
         date = httpdate::fmt_http_date(SystemTime::now()),
     );
     client.with_socket(|socket| socket.try_write(answer.as_bytes()));
+    client.note_refusal(status.as_u16());
 }
 
 async fn linger(client: &Client) {

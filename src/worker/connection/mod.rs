@@ -54,6 +54,9 @@ pub(crate) enum Drain {
     CloseIdle,
 }
 
+/// What is done about a refusal that no service saw: by whom it was caused, with which status.
+type OnRefused = Rc<dyn Fn(Peer, u16)>;
+
 /// All connections of this worker; a handle, to be cloned.
 #[derive(Clone)]
 pub(crate) struct Connections {
@@ -76,6 +79,8 @@ struct Shared {
     sweep_now: Notify,
     /// Told when the last connection has closed.
     emptied: Notify,
+    /// Called for each request that was refused without any service having seen it.
+    on_refused: RefCell<Option<OnRefused>>,
     /// Called after each close.
     on_closed: RefCell<Option<Rc<dyn Fn()>>>,
 }
@@ -92,6 +97,7 @@ impl Connections {
             sweep_ms: Cell::new(limits::interval_ms(drain_idle_ms)),
             sweep_now: Notify::new(),
             emptied: Notify::new(),
+            on_refused: RefCell::default(),
             on_closed: RefCell::default(),
         };
         Self {
@@ -120,7 +126,7 @@ impl Connections {
             }
         };
         self.sweep_at_least_every(limits.sweep_interval_ms());
-        let client = Rc::new(Client::new(socket, limits));
+        let client = Rc::new(Client::new(socket, peer, limits));
         let service = make_service(&peer, client.body.clone());
         let held = Held::new(self.clone(), Rc::clone(&client));
         tokio::task::spawn_local(drive::run(held, Observed::new(service, client)));
@@ -134,6 +140,12 @@ impl Connections {
     /// Sets what is called after each close.
     pub(crate) fn on_closed(&self, hook: impl Fn() + 'static) {
         *self.shared.on_closed.borrow_mut() = Some(Rc::new(hook));
+    }
+
+    /// Sets what is called for each request that was refused without any service having seen it,
+    /// because it could not be read or did not come in time.
+    pub(crate) fn on_refused(&self, hook: impl Fn(Peer, u16) + 'static) {
+        *self.shared.on_refused.borrow_mut() = Some(Rc::new(hook));
     }
 
     /// Begins to leave, with so much time if it is limited: silent clients then get less, so that
@@ -206,6 +218,13 @@ impl Connections {
         }
     }
 
+    fn tell_refused(&self, client: &Client) {
+        let hook = self.shared.on_refused.borrow().clone();
+        if let (Some(hook), Some(status)) = (hook, client.refusal()) {
+            hook(client.peer, status);
+        }
+    }
+
     fn tell_closed(&self) {
         let hook = self.shared.on_closed.borrow().clone();
         if let Some(hook) = hook {
@@ -238,6 +257,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.client.close();
         self.connections.remove(&self.client);
+        self.connections.tell_refused(&self.client);
         self.connections.tell_closed();
     }
 }

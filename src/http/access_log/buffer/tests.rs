@@ -9,6 +9,7 @@ use http::{Method, Uri, Version};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
+use super::super::record::RequestLine;
 use super::*;
 use crate::http::PeerAddr;
 
@@ -17,9 +18,11 @@ fn push(log: &LogBuffer, target: &str) {
     log.push(&Record {
         peer: PeerAddr::Unix,
         user: None,
-        method: &Method::GET,
-        uri: &uri,
-        version: Version::HTTP_11,
+        line: Some(RequestLine {
+            method: &Method::GET,
+            uri: &uri,
+            version: Version::HTTP_11,
+        }),
         status: 200,
         bytes: 1,
         referer: None,

@@ -9,9 +9,11 @@ fn line(format: LogFormat, colours: bool, change: impl FnOnce(&mut Record<'_>)) 
     let mut record = Record {
         peer: PeerAddr::Inet("192.0.2.7:4000".parse().unwrap()),
         user: None,
-        method: &Method::GET,
-        uri: &uri,
-        version: Version::HTTP_11,
+        line: Some(RequestLine {
+            method: &Method::GET,
+            uri: &uri,
+            version: Version::HTTP_11,
+        }),
         status: 200,
         bytes: 1234,
         referer: Some(b"http://example.com/"),
@@ -86,7 +88,11 @@ fn json_has_nginx_names() {
 fn what_is_missing_is_a_dash() {
     let bare = |record: &mut Record<'_>| {
         (record.referer, record.user_agent, record.response_time) = (None, None, None);
-        (record.bytes, record.status, record.version) = (0, 499, Version::HTTP_10);
+        (record.bytes, record.status) = (0, 499);
+        record.line = record.line.map(|line| RequestLine {
+            version: Version::HTTP_10,
+            ..line
+        });
         record.peer = PeerAddr::Unix;
     };
     let combined =
@@ -135,9 +141,11 @@ fn raw_url(uri: &Uri, out: &mut Vec<u8>) {
         &Record {
             peer: PeerAddr::Unix,
             user: None,
-            method: &Method::GET,
-            uri,
-            version: Version::HTTP_11,
+            line: Some(RequestLine {
+                method: &Method::GET,
+                uri,
+                version: Version::HTTP_11,
+            }),
             status: 200,
             bytes: 0,
             referer: None,
@@ -147,4 +155,13 @@ fn raw_url(uri: &Uri, out: &mut Vec<u8>) {
         },
         out,
     );
+}
+
+#[test]
+fn what_could_not_be_read_is_a_dash() {
+    let unread = |record: &mut Record<'_>| *record = Record::unread(record.peer, 400);
+    let common = "192.0.2.7 - - [21/Nov/2026:17:17:01 +0000] \"-\" 400 -\n";
+    assert_eq!(line(LogFormat::Common, false, unread), common);
+    assert_eq!(line(LogFormat::Tiny, false, unread), "- 400 - - - ms\n");
+    assert!(line(LogFormat::Json, false, unread).contains("\"request\":\"-\",\"status\":400"));
 }
