@@ -86,6 +86,7 @@ fn description(it: &Description) -> String {
         ("uptime", span(it.uptime_ms)),
         ("generation", it.generation.to_string()),
         ("instance id", it.instance_id.clone()),
+        ("folder", it.folder.display().to_string()),
         ("listens at", it.addresses.join(", ")),
         ("configuration", config),
         ("control socket", it.control.display().to_string()),

@@ -36,7 +36,15 @@ pub(super) fn find(
     let folder = config::runtime_dir(&sources.env);
     match name {
         Some(name) => by_name(&name, here, &folder),
-        None => only_live(here, &folder, program),
+        None => {
+            let found = only_live(here.as_ref(), &folder, program)?;
+            match here {
+                Some(here) if here.file.is_none() && here.control.socket == found => {
+                    must_be_of(&found, &sources.cwd).map(|()| found)
+                }
+                _ => Ok(found),
+            }
+        }
     }
 }
 
@@ -53,6 +61,23 @@ fn must_be(path: &Path, name: &str) -> Result<(), Failure> {
             let text = format!("the server at {path} is called {other}, not {name}");
             Err(Failure::Usage(text))
         }
+        _ => Ok(()),
+    }
+}
+
+/// Without a configuration a server is called like its folder, and so may be one of another folder:
+/// nothing shall be done to that by accident.
+///
+/// # Errors
+/// When the server at `path` was started elsewhere, or does not answer.
+fn must_be_of(path: &Path, folder: &Path) -> Result<(), Failure> {
+    let answer = call(path, &Command::Describe, Some(AT_ONCE))?;
+    let data = answer.data.unwrap_or_default();
+    match (data["folder"].as_str(), data["name"].as_str()) {
+        (Some(other), Some(name)) if Path::new(other) != folder => Err(Failure::Usage(format!(
+            "the server {name} that runs was started in {other}, not here: say its name, {name}, \
+             if you mean it"
+        ))),
         _ => Ok(()),
     }
 }
@@ -80,12 +105,10 @@ fn by_name(name: &str, here: Option<Config>, folder: &Path) -> Result<PathBuf, F
     }
 }
 
-fn only_live(here: Option<Config>, folder: &Path, program: &str) -> Result<PathBuf, Failure> {
-    if let Some(here) = here
-        .map(|here| here.control.socket)
-        .filter(|path| is_live(path))
-    {
-        return Ok(here);
+fn only_live(here: Option<&Config>, folder: &Path, program: &str) -> Result<PathBuf, Failure> {
+    let here = here.map(|here| &here.control.socket);
+    if let Some(here) = here.filter(|path| is_live(path)) {
+        return Ok(here.clone());
     }
     let mut live = live_in(folder);
     match live.len() {

@@ -114,6 +114,9 @@ pub(crate) struct Description {
     pub(crate) version: String,
     /// The configuration file, if one was read.
     pub(crate) config: Option<PathBuf>,
+    /// The folder it was started in.
+    #[serde(default)]
+    pub(crate) folder: PathBuf,
     /// Where it listens, as bound.
     pub(crate) addresses: Vec<String>,
     /// This control socket.

@@ -99,6 +99,7 @@ impl Master<'_> {
             pid: nix::unistd::getpid().as_raw(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: config.file.clone(),
+            folder: self.setup.sources.cwd.clone(),
             addresses: self.listeners.urls(),
             control: self.control_path(),
             instance_id: self.instance_id.clone(),

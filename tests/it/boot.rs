@@ -4,7 +4,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::thread::available_parallelism;
 
-use nix::sys::signal::Signal;
 use socket2::{Domain, Socket, Type};
 
 use crate::harness::{Appserver, Builder, Connection, client, socket_address};

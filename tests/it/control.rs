@@ -269,3 +269,32 @@ fn version_and_help_are_printed() {
         assert!(output.stdout.contains("appserver"), "{args:?}: {output:?}");
     }
 }
+
+#[test]
+fn a_server_of_another_folder_with_the_same_name_is_not_stopped_by_accident() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = format!("appserver-it-twin-{}", std::process::id());
+    let folders = ["x", "y"].map(|parent| folder.path().join(parent).join(&name));
+    folders
+        .iter()
+        .for_each(|path| std::fs::create_dir_all(path).unwrap());
+    let say = |folder: &std::path::Path, args: &[&str]| {
+        let output = Command::new(server_program())
+            .args(args)
+            .current_dir(folder)
+            .env("XDG_STATE_HOME", folder) // root has its own place: removed below
+            .output();
+        let output = output.unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), text)
+    };
+    let [mine, other] = &folders;
+    let start = ["start", "--listen", "127.0.0.1:0", "--workers", "1"];
+    assert_eq!(say(mine, &start).0, Some(0));
+    let (code, text) = say(other, &["stop"]);
+    let (named, _) = say(other, &["stop", &name]);
+    let _ = std::fs::remove_dir_all(std::path::Path::new("/var/lib/appserver").join(&name));
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains(&name) && text.contains("/x/"), "{text}");
+    assert_eq!(named, Some(0));
+}
