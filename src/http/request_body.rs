@@ -10,9 +10,6 @@ use hyper::body::Incoming;
 
 use super::{BodyWatch, BoxError};
 
-/// What hyper reads and throws away by itself to keep a connection usable: about one read.
-const DRAINED_BY_HYPER: u64 = 8 * 1024;
-
 /// A request body is larger than `client_max_body_size` allows.
 ///
 /// Reading a [`RequestBody`] fails with it; a service that passes the error on is answered for
@@ -39,8 +36,6 @@ pub struct RequestBody {
     received: u64,
     /// Whether the end was seen; from then on the watch is not ours to write.
     ended: bool,
-    /// Whether the client holds the body back until somebody reads it (`Expect: 100-continue`).
-    held_back: bool,
     /// Tells the connection how this goes; a body made by hand has nobody to tell.
     watch: Option<BodyWatch>,
 }
@@ -58,12 +53,7 @@ enum Source {
 
 impl RequestBody {
     /// The body of a request that came by a connection; `watch` was reset for it.
-    pub(crate) fn new(
-        incoming: Incoming,
-        limit: Option<u64>,
-        held_back: bool,
-        watch: BodyWatch,
-    ) -> Self {
+    pub(crate) fn new(incoming: Incoming, limit: Option<u64>, watch: BodyWatch) -> Self {
         let ended = incoming.is_end_stream();
         let source = Source::Incoming(incoming);
         Self {
@@ -71,7 +61,6 @@ impl RequestBody {
             limit,
             received: 0,
             ended,
-            held_back,
             watch: Some(watch),
         }
     }
@@ -111,13 +100,6 @@ impl RequestBody {
         if let Some(watch) = self.watch.as_ref().filter(|_| self.ended) {
             watch.complete();
         }
-    }
-
-    /// Whether hyper can read what is left and go on with the next request.
-    fn is_nearly_read(&self) -> bool {
-        let asked_for = self.received > 0 || !self.held_back;
-        let left = self.source.size_hint().exact();
-        asked_for && left.is_some_and(|left| left <= DRAINED_BY_HYPER)
     }
 }
 
@@ -186,9 +168,9 @@ impl Drop for RequestBody {
             return;
         };
         watch.stop_waiting();
-        if !self.is_nearly_read() {
-            watch.abandon();
-        }
+        // hyper reads on only what has arrived already, and else closes without a word: so that
+        // the client is told, every unread body ends its connection.
+        watch.abandon();
     }
 }
 
@@ -200,7 +182,6 @@ impl From<Bytes> for RequestBody {
             limit: None,
             received: 0,
             ended: false,
-            held_back: false,
             watch: None,
         }
     }
@@ -246,14 +227,10 @@ mod tests {
     }
 
     #[test]
-    fn a_small_rest_is_left_to_hyper_unless_the_client_holds_it_back() {
+    fn a_body_that_is_not_read_ends_its_connection() {
         let watch = BodyWatch::new();
         drop(limited(5, &watch));
-        assert!(!watch.is_abandoned() && !watch.is_complete());
-        let mut body = limited(5, &watch);
-        body.held_back = true;
-        drop(body);
-        assert!(watch.is_abandoned());
+        assert!(watch.is_abandoned() && !watch.is_complete());
     }
 
     #[test]

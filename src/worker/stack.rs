@@ -5,7 +5,6 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use http::header::EXPECT;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -82,10 +81,8 @@ impl<A> ConnectionService<A> {
 
     /// The request as the layers and the site see it.
     fn receive(&self, request: Request<Incoming>) -> Request<RequestBody> {
-        let held_back = request.headers().contains_key(EXPECT);
-        let mut request = request.map(|incoming| {
-            RequestBody::new(incoming, self.max_body, held_back, self.watch.clone())
-        });
+        let mut request =
+            request.map(|incoming| RequestBody::new(incoming, self.max_body, self.watch.clone()));
         request.extensions_mut().insert(self.peer);
         request
     }

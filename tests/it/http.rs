@@ -397,3 +397,53 @@ fn piece() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
     let noise = proptest::collection::vec(any::<u8>(), 0..40);
     proptest::prop_oneof![8 => word, 1 => noise, 1 => Just(vec![b'a'; 20_000])]
 }
+
+#[test]
+fn empty_lines_keep_nobody_alive() {
+    let server = Appserver::new()
+        .listen("client_header_timeout = \"300ms\"")
+        .start();
+    let mut connection = server.connect();
+    // Until the server closes: the write then fails, or the limit of the harness does.
+    server.wait_until("it is closed", |_| {
+        let sent = connection.try_send("\r\n");
+        sent.is_err() || connection.is_over()
+    });
+}
+
+#[test]
+fn an_unread_body_that_comes_late_costs_no_request() {
+    let server = Appserver::new().file("public/index.html", "home").start();
+    for _ in 0..20 {
+        let mut connection = server.connect();
+        connection.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
+        let response = connection.response();
+        assert_eq!(response.status, 405);
+        assert!(response.closes(), "the client must know: {response:?}");
+    }
+}
+
+#[test]
+fn unknown_transfer_codings_are_refused() {
+    let server = Appserver::new().start();
+    for coding in ["gzip, chunked", "x,,chunked"] {
+        let mut connection = server.connect();
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {coding}\r\n\r\n");
+        connection.send(head + "0\r\n\r\n");
+        assert_eq!(connection.response().status, 501, "{coding}");
+    }
+}
+
+#[test]
+fn a_body_that_stalls_is_one_request() {
+    let server = Appserver::fixture()
+        .listen("client_body_timeout = \"200ms\"")
+        .start();
+    let mut connection = server.connect();
+    connection.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+    assert_eq!(connection.response().status, 408);
+    server.wait_until("it has closed", |s| {
+        s.list().iter().all(|row| row.connections == 0)
+    });
+    assert_eq!(server.describe()["totals"]["requests"], 1);
+}

@@ -197,3 +197,23 @@ fn what_no_service_sees_is_logged_and_counted() {
     }
     assert_eq!(server.describe()["totals"]["responses_4xx"], 3);
 }
+
+#[test]
+fn long_lines_do_not_block_where_nobody_reads() {
+    let server = Appserver::new()
+        .config("max_connections = 64\n[access_log]\npath = \"log.pipe\"")
+        .workers(1);
+    let pipe = server.folder().join("log.pipe");
+    nix::unistd::mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+    let _reader = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(&pipe)
+        .unwrap();
+    let server = server.start();
+    let mut connection = server.connect();
+    for _ in 0..64 {
+        let response = connection.get(&format!("/{}", "x".repeat(12_000)));
+        assert_eq!(response.status, 404);
+    }
+}

@@ -25,7 +25,7 @@ const PIECE: usize = 4096;
 ///
 /// A regular file gets whole batches, so it must be opened to append: the kernel then keeps the
 /// batches of different workers apart. Anything else gets whole lines in pieces of at most 4096
-/// bytes (a longer line goes alone), and only when there is room: a reader that is stuck must not
+/// bytes (a longer line is cut), and only when there is room: a reader that is stuck must not
 /// block the worker.
 #[derive(Debug)]
 pub(crate) struct LogBuffer {
@@ -92,13 +92,17 @@ impl LogBuffer {
         inner
             .formatter
             .write(record, SystemTime::now(), &mut inner.lines);
-        let length = inner.lines.len() - before;
-        if inner.lines.len() >= BATCH {
-            inner.flush();
+        // Whatever is no regular file promises room for so much only: a longer line would block.
+        if !inner.target.is_regular && inner.lines.len() - before > PIECE {
+            inner.lines.truncate(before + PIECE - 1);
+            inner.lines.push(b'\n');
         }
         if inner.lines.len() > LIMIT {
-            inner.lines.truncate(inner.lines.len() - length);
+            inner.lines.truncate(before);
             inner.dropped += 1;
+        }
+        if inner.lines.len() >= BATCH {
+            inner.flush();
         }
     }
 

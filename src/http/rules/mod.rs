@@ -12,7 +12,7 @@ mod tests;
 
 use std::convert::Infallible;
 
-use http::header::{CONNECTION, HOST, HeaderValue};
+use http::header::{CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Request, Response, StatusCode, Version};
 use hyper::service::Service;
 
@@ -58,10 +58,25 @@ fn check<B>(request: &mut Request<B>) -> Result<(), Box<Response<Body>>> {
     if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
         return Err(Box::new(method_not_allowed(METHODS)));
     }
+    if !has_known_coding(request) {
+        return Err(Box::new(page(StatusCode::NOT_IMPLEMENTED)));
+    }
     if !has_one_good_host(request) || !adopt_target(request) {
         return Err(Box::new(page(StatusCode::BAD_REQUEST)));
     }
     Ok(())
+}
+
+/// RFC 9112, 6.1: a coding that is not understood is 501. hyper looks at the last one only.
+fn has_known_coding<B>(request: &Request<B>) -> bool {
+    let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| {
+        coding
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"chunked")
+    };
+    codings.next().is_none_or(is_chunked) && codings.next().is_none()
 }
 
 /// RFC 9112, 3.2: one valid `Host`; none only in HTTP/1.0.

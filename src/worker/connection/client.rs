@@ -39,6 +39,8 @@ pub(super) struct Client {
     half_closed: Cell<Option<u64>>,
     /// Whether a next request is already here, so that its end cannot be seen.
     pipelined: Cell<bool>,
+    /// Whether its close was put off once because something had arrived.
+    postponed: Cell<bool>,
     /// What the sweep has decided and the task not yet carried out.
     verdict: Cell<Option<Verdict>>,
     /// Wakes the task; a task's waker never changes, so it is stored once.
@@ -62,6 +64,7 @@ impl Client {
             blocked_since: Cell::new(None),
             half_closed: Cell::new(None),
             pipelined: Cell::new(false),
+            postponed: Cell::new(false),
             verdict: Cell::new(None),
             waker: RefCell::new(None),
         }
@@ -97,6 +100,16 @@ impl Client {
         self.refused.get().is_some()
     }
 
+    /// Whether its close may be put off because something has arrived: once until it asks again.
+    pub(super) fn may_postpone(&self) -> bool {
+        !self.postponed.replace(true)
+    }
+
+    /// Whether the end of this client cannot be seen by reading: what it has sent lies before it.
+    pub(super) fn hides_its_end(&self) -> bool {
+        self.pipelined.get() || !self.body.is_complete()
+    }
+
     /// Since when the kernel has taken no byte of an answer that waits.
     pub(super) fn blocked_since(&self) -> Option<u64> {
         self.blocked_since.get()
@@ -113,6 +126,7 @@ impl Client {
     pub(super) fn request_begins(&self, has_body: bool) {
         self.asked.set(true);
         self.pipelined.set(false);
+        self.postponed.set(false);
         self.body.reset(has_body);
         self.phase.set(Phase::Busy(Answer::Awaited));
         if self.half_closed.get().is_some() {
@@ -145,9 +159,14 @@ impl Client {
             return Poll::Ready(Ok(()));
         };
         ready!(socket.poll_read(cx, buffer))?;
+        let is_blank = buffer
+            .filled()
+            .iter()
+            .all(|byte| matches!(byte, b'\r' | b'\n'));
         if buffer.filled().is_empty() {
             self.half_closed.set(Some(now_ms()));
-        } else if matches!(self.phase.get(), Phase::Idle { .. }) {
+        } else if !is_blank && matches!(self.phase.get(), Phase::Idle { .. }) {
+            // Empty lines begin nothing (RFC 9112, 2.2): who sends only those stays idle.
             self.phase.set(Phase::Head { since: now_ms() });
         }
         Poll::Ready(Ok(()))
@@ -258,7 +277,9 @@ impl Client {
 
     /// Leaves a verdict for the task to carry out.
     pub(super) fn sentence(&self, verdict: Verdict) {
-        self.verdict.set(Some(verdict));
+        if self.verdict.get() != Some(Verdict::Cut) {
+            self.verdict.set(Some(verdict)); // nothing softens a cut
+        }
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }

@@ -91,7 +91,9 @@ fn carry_out<S: Serves>(
             ControlFlow::Break(refuse(client))
         }
         Verdict::BodyLate => ControlFlow::Break(Ending::Cut),
-        Verdict::Close if client.arrival() != Arrival::Nothing => ControlFlow::Continue(talk),
+        Verdict::Close if client.arrival() != Arrival::Nothing && client.may_postpone() => {
+            ControlFlow::Continue(talk)
+        }
         Verdict::Close | Verdict::Look | Verdict::HeadLate => look(client, talk, verdict),
     }
 }

@@ -32,12 +32,16 @@ pub(super) enum Ending {
 
 /// Ends the connection, but for the close itself.
 pub(super) async fn carry_out(client: &Client, ending: Ending) {
+    let was_served = matches!(client.phase(), Phase::Busy(_)); // the service's layers tell of it
     client.set_phase(Phase::Leaving);
     match ending {
         Ending::Close => {}
         Ending::Linger => linger(client).await,
         Ending::Refuse(status) => {
             refuse(client, status);
+            if !was_served {
+                client.note_refusal(status.as_u16());
+            }
             linger(client).await;
         }
         Ending::Cut => {
@@ -56,7 +60,6 @@ fn refuse(client: &Client, status: StatusCode) {
         date = httpdate::fmt_http_date(SystemTime::now()),
     );
     client.with_socket(|socket| socket.try_write(answer.as_bytes()));
-    client.note_refusal(status.as_u16());
 }
 
 async fn linger(client: &Client) {

@@ -37,7 +37,7 @@ use tokio::sync::Notify;
 
 use self::client::Client;
 use self::observe::Observed;
-use self::phase::Verdict;
+use self::phase::{Answer, Phase, Verdict};
 use self::socket::Socket;
 use self::verdict::Draining;
 use crate::http::BodyWatch;
@@ -255,6 +255,13 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
+        if matches!(
+            self.client.phase(),
+            Phase::Busy(Answer::Begun | Answer::Ended)
+        ) {
+            // The task has panicked within an answer: nobody shall take the part for the whole.
+            self.client.with_socket(|socket| socket.reset_on_close());
+        }
         self.client.close();
         self.connections.remove(&self.client);
         self.connections.tell_refused(&self.client);

@@ -54,6 +54,9 @@ pub(super) fn judge(client: &Client, now: u64, draining: Option<Draining>) -> Op
         }
         Phase::Head { since } => is_late(since, limits.head_due_ms()).then_some(Verdict::HeadLate),
         Phase::Busy(_) => {
+            if client.hides_its_end() && client.is_hung_up() {
+                return Some(Verdict::Cut);
+            }
             let since = client
                 .half_closed()
                 .filter(|_| client.blocked_since().is_none())?;

@@ -148,7 +148,7 @@ impl Service<Request<Incoming>> for Served {
         let path = request.uri().path().to_owned();
         self.site.asked.borrow_mut().push(path.clone());
         let (site, draining) = (Rc::clone(&self.site), self.draining.clone());
-        let body = RequestBody::new(request.into_body(), None, false, self.watch.clone());
+        let body = RequestBody::new(request.into_body(), None, self.watch.clone());
         Box::pin(async move {
             let mut answer = answer(&site, &path, body).await;
             if draining.is_draining() {
