@@ -14,8 +14,8 @@ use pin_project_lite::pin_project;
 
 use super::{Body, BodyWatch, RequestBody, Serve};
 
-/// Says `Connection: close` while the worker drains, and when a body was left unread that hyper
-/// will not read to its end.
+/// Says `Connection: close` while the worker drains, and when the request's body was not read to
+/// its end.
 #[derive(Debug)]
 pub(crate) struct Closing<S> {
     inner: S,

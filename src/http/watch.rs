@@ -30,7 +30,7 @@ enum Progress {
     Complete = 0,
     /// Held by the service.
     Open = 1,
-    /// Dropped with so much unread that the connection cannot be used again.
+    /// Dropped before its end was seen: the connection is not used again.
     Abandoned = 2,
 }
 
@@ -61,8 +61,8 @@ impl BodyWatch {
         self.cells.progress.load(Ordering::Relaxed) == Progress::Complete as u8
     }
 
-    /// Whether the body was dropped while so much of it was unread that hyper will close the
-    /// connection after the response.
+    /// Whether the body was dropped before its end was seen: the connection then ends with the
+    /// response.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.cells.progress.load(Ordering::Relaxed) == Progress::Abandoned as u8
     }

@@ -18,8 +18,7 @@ use crate::sys::{clock, signal};
 impl Master<'_> {
     /// Feeds an event to a seat and carries out what follows.
     pub(super) fn feed(&mut self, slot: SlotId, role: Role, event: WorkerEvent) {
-        let usual = GENTLY;
-        self.feed_with(slot, role, event, usual);
+        self.feed_with(slot, role, event, GENTLY);
     }
 
     /// Like [`feed`](Self::feed), where the order to drain has another tone.

@@ -205,28 +205,54 @@ impl Acceptor {
     }
 
     fn take_accepted(&self, slot: SlotId, id: ListenerId, fd: &impl AsFd) -> Look {
+        self.take_one(
+            slot,
+            || socket::accept(fd),
+            |connection, held| {
+                self.row.count_accepted();
+                self.place(id, connection, held);
+            },
+        )
+    }
+
+    fn take_handed(&self, slot: SlotId, fd: &impl AsFd) -> Look {
+        self.take_one(
+            slot,
+            || HandOff::receive(fd),
+            |(hand_off, connection), _| {
+                let row = self.scoreboard.row(hand_off.row);
+                self.balance.take_over(row, hand_off.epoch);
+                (self.serve)(connection, hand_off.listener);
+            },
+        )
+    }
+
+    /// Takes one connection of `slot`, if one waits, and gives it to `place` together with the
+    /// number held before.
+    fn take_one<T>(
+        &self,
+        slot: SlotId,
+        take: impl FnOnce() -> io::Result<Option<T>>,
+        place: impl FnOnce(T, u64),
+    ) -> Look {
         // Counted before it is there: whoever reads the row of a killed worker must not find
         // fewer connections than have died with it.
         let held = self.row.connections();
         self.row.set_connections(held + 1);
-        let accepted = socket::accept(fd);
-        match accepted {
-            Ok(Some(connection)) => {
-                self.row.count_accepted();
+        let taken = take();
+        if !matches!(taken, Ok(Some(_))) {
+            self.row.set_connections(held);
+        }
+        match taken {
+            Ok(Some(taken)) => {
                 if slot != self.slot {
                     self.row.count_adopted();
                 }
-                self.place(id, connection, held);
+                place(taken, held);
                 Look::More
             }
-            Ok(None) => {
-                self.row.set_connections(held);
-                Look::Empty
-            }
-            Err(error) => {
-                self.row.set_connections(held);
-                look_after(&error)
-            }
+            Ok(None) => Look::Empty,
+            Err(error) => look_after(&error),
         }
     }
 
@@ -270,31 +296,6 @@ impl Acceptor {
     fn keep(&self, listener: ListenerId, connection: OwnedFd) {
         self.balance.keep();
         (self.serve)(connection, listener);
-    }
-
-    fn take_handed(&self, slot: SlotId, fd: &impl AsFd) -> Look {
-        // Counted before it is there, as above.
-        let held = self.row.connections();
-        self.row.set_connections(held + 1);
-        match HandOff::receive(fd) {
-            Ok(Some((hand_off, connection))) => {
-                self.balance
-                    .take_over(self.scoreboard.row(hand_off.row), hand_off.epoch);
-                if slot != self.slot {
-                    self.row.count_adopted();
-                }
-                (self.serve)(connection, hand_off.listener);
-                Look::More
-            }
-            Ok(None) => {
-                self.row.set_connections(held);
-                Look::Empty
-            }
-            Err(error) => {
-                self.row.set_connections(held);
-                look_after(&error)
-            }
-        }
     }
 
     /// A connection has ended.
