@@ -8,7 +8,7 @@
 use std::convert::Infallible;
 use std::process::ExitCode;
 
-use appserver::{Body, BoxError, RequestBody, Server, WorkerContext};
+use appserver::{Body, BoxError, Server, WorkerContext};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response};
 
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         .run()
 }
 
-async fn hello(_: Request<RequestBody>) -> Result<Response<Body>, Infallible> {
+async fn hello(_: Request<Body>) -> Result<Response<Body>, Infallible> {
     let mut response = Response::new(Body::from("Hello, world!"));
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, text);

@@ -7,13 +7,13 @@
 //! your own, with the same verbs, flags and signals.
 //!
 //! ```no_run
-//! use appserver::{Body, BoxError, RequestBody, Server, WorkerContext};
+//! use appserver::{Body, BoxError, Server, WorkerContext};
 //! use http::{Request, Response};
 //!
 //! fn main() -> std::process::ExitCode {
 //!     Server::from_args()
 //!         .app(async |_: WorkerContext| -> Result<_, BoxError> {
-//!             Ok(tower::service_fn(async |_: Request<RequestBody>| {
+//!             Ok(tower::service_fn(async |_: Request<Body>| {
 //!                 Ok::<_, BoxError>(Response::new(Body::from("Hello, world!")))
 //!             }))
 //!         })
@@ -21,7 +21,7 @@
 //! }
 //! ```
 //!
-//! An app is any [`tower::Service`] from [`Request`](::http::Request)`<`[`RequestBody`]`>` to
+//! An app is any [`tower::Service`] from [`Request`](::http::Request)`<`[`Body`]`>` to
 //! [`Response`](::http::Response)`<`[`Body`]`>` that can be cloned. It is made once in each worker,
 //! after the fork: open pools and start tasks there and not before. It need not be `Send`, for
 //! a worker has one thread, and must not block that thread, for nothing else happens meanwhile.
@@ -48,7 +48,7 @@ mod server;
 mod sys;
 mod worker;
 
-pub use crate::http::{Body, BodyTooLarge, BoxError, PeerAddr, RequestBody};
+pub use crate::http::{Body, BodyTooLarge, BoxError, PeerAddr};
 pub use crate::server::Server;
 pub use crate::worker::WorkerContext;
 

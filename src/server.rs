@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{self, Sources};
 use crate::control::Notice;
 use crate::exit::Exit;
-use crate::http::{Body, BoxError, RequestBody};
+use crate::http::{Body, BoxError};
 use crate::log::{self, chain};
 use crate::master::{self, HANDOVER_VARIABLE, Handover, Master, Setup, StartError, Workload};
 use crate::sys::title;
@@ -128,7 +128,7 @@ fn program(args: &[OsString], cwd: &Path) -> PathBuf {
 /// A server to be embedded in a program of your own, with every verb and flag of `appserver`.
 ///
 /// ```no_run
-/// use appserver::{Body, BoxError, RequestBody, Server, WorkerContext};
+/// use appserver::{Body, BoxError, Server, WorkerContext};
 /// use http::{Request, Response};
 /// use std::convert::Infallible;
 ///
@@ -136,7 +136,7 @@ fn program(args: &[OsString], cwd: &Path) -> PathBuf {
 ///     Server::from_args()
 ///         .app(async |worker: WorkerContext| -> Result<_, BoxError> {
 ///             let text = format!("hello from worker {}\n", worker.id());
-///             Ok(tower::service_fn(move |_: Request<RequestBody>| {
+///             Ok(tower::service_fn(move |_: Request<Body>| {
 ///                 let text = text.clone();
 ///                 async move { Ok::<_, Infallible>(Response::new(Body::from(text))) }
 ///             }))
@@ -169,7 +169,7 @@ impl Server {
     where
         F: AsyncFn(WorkerContext) -> Result<A, BoxError> + 'static,
         A: tower::Service<
-                http::Request<RequestBody>,
+                http::Request<Body>,
                 Response = http::Response<Body>,
                 Error: Into<BoxError>,
                 Future: 'static,

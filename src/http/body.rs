@@ -1,4 +1,5 @@
-//! The one type of response body, so that any layer can be left out without a cost.
+//! The one type of body, of requests and of responses, so that any layer can be left out without
+//! a cost.
 
 use std::any::Any;
 use std::error::Error;
@@ -7,16 +8,21 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
+
+use super::{BodyWatch, RequestBody};
 
 /// An error of any type, as services and bodies report it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// A response body: nothing, bytes that are all there, or a stream of frames.
+/// The body of a request or a response: nothing, bytes that are all there, or a stream of frames.
 ///
-/// The first two cost no allocation. A stream is boxed once.
+/// The first two cost no allocation. A stream is boxed once. The body of a request is read with
+/// [`http_body_util::BodyExt`]; it fails with [`BodyTooLarge`](crate::BodyTooLarge) when there is
+/// more of it than `client_max_body_size` allows, and with another error when it broke off.
 ///
 /// ```
 /// use appserver::Body;
@@ -40,6 +46,8 @@ enum Kind {
     Whole(Bytes),
     /// Whatever produces frames.
     Stream(UnsyncBoxBody<Bytes, BoxError>),
+    /// What a client sends, as it arrives.
+    Request(Box<RequestBody>),
 }
 
 impl Body {
@@ -47,6 +55,22 @@ impl Body {
     #[must_use]
     pub const fn empty() -> Self {
         Self { kind: Kind::Empty }
+    }
+
+    /// The body of a request that came by a connection; `watch` was reset for it.
+    pub(crate) fn incoming(incoming: Incoming, limit: Option<u64>, watch: &BodyWatch) -> Self {
+        if incoming.is_end_stream() {
+            return Self::empty();
+        }
+        RequestBody::new(incoming, limit, watch.clone()).into()
+    }
+
+    /// The body of a request, if this is one that has not been read to its end.
+    pub(crate) fn as_request(&self) -> Option<&RequestBody> {
+        match &self.kind {
+            Kind::Request(request) => Some(request),
+            Kind::Empty | Kind::Whole(_) | Kind::Stream(_) => None,
+        }
     }
 
     /// A body that produces its frames as it is sent. A [`Body`] is returned as it is.
@@ -81,6 +105,7 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Kind::Stream(stream) => Pin::new(stream).poll_frame(cx),
+            Kind::Request(request) => Pin::new(&mut **request).poll_frame(cx),
         }
     }
 
@@ -89,6 +114,7 @@ impl http_body::Body for Body {
             Kind::Empty => true,
             Kind::Whole(_) => false,
             Kind::Stream(stream) => stream.is_end_stream(),
+            Kind::Request(request) => request.is_end_stream(),
         }
     }
 
@@ -97,6 +123,7 @@ impl http_body::Body for Body {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Stream(stream) => stream.size_hint(),
+            Kind::Request(request) => request.size_hint(),
         }
     }
 }
@@ -107,7 +134,15 @@ impl fmt::Debug for Body {
             Kind::Empty => f.write_str("Body(empty)"),
             Kind::Whole(bytes) => write!(f, "Body({} bytes)", bytes.len()),
             Kind::Stream(_) => f.write_str("Body(stream)"),
+            Kind::Request(request) => request.fmt(f),
         }
+    }
+}
+
+impl From<RequestBody> for Body {
+    fn from(request: RequestBody) -> Self {
+        let kind = Kind::Request(Box::new(request));
+        Self { kind }
     }
 }
 

@@ -23,14 +23,14 @@ impl<S> BodyLimit<S> {
     }
 }
 
-impl<S: Serve> Service<Request<RequestBody>> for BodyLimit<S> {
+impl<S: Serve> Service<Request<Body>> for BodyLimit<S> {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Decided<S::Future>;
 
-    fn call(&self, request: Request<RequestBody>) -> Self::Future {
+    fn call(&self, request: Request<Body>) -> Self::Future {
         let announced = request.body().size_hint().lower();
-        match request.body().limit() {
+        match request.body().as_request().and_then(RequestBody::limit) {
             Some(limit) if announced > limit => refuse(too_large()),
             _ => Decided::Right(self.inner.call(request)),
         }

@@ -29,13 +29,17 @@ impl<S> Closing<S> {
     }
 }
 
-impl<S: Serve> Service<Request<RequestBody>> for Closing<S> {
+impl<S: Serve> Service<Request<Body>> for Closing<S> {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = ClosingFuture<S::Future>;
 
-    fn call(&self, request: Request<RequestBody>) -> Self::Future {
-        let watch = request.body().watch().cloned();
+    fn call(&self, request: Request<Body>) -> Self::Future {
+        let watch = request
+            .body()
+            .as_request()
+            .and_then(RequestBody::watch)
+            .cloned();
         let draining = Rc::clone(&self.draining);
         ClosingFuture {
             inner: self.inner.call(request),

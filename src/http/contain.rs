@@ -19,23 +19,19 @@ use tower::util::Oneshot;
 
 use super::body_limit::too_large;
 use super::page::page;
-use super::{Body, BodyBroken, BodyTooLarge, BoxError, RequestBody};
+use super::{Body, BodyBroken, BodyTooLarge, BoxError};
 
 /// What is served: an app, a folder of files or the welcome page.
 pub(crate) trait Site:
-    tower::Service<
-        Request<RequestBody>,
-        Response = Response<Body>,
-        Error: Into<BoxError>,
-        Future: 'static,
-    > + Clone
+    tower::Service<Request<Body>, Response = Response<Body>, Error: Into<BoxError>, Future: 'static>
+    + Clone
     + 'static
 {
 }
 
 impl<A> Site for A where
     A: tower::Service<
-            Request<RequestBody>,
+            Request<Body>,
             Response = Response<Body>,
             Error: Into<BoxError>,
             Future: 'static,
@@ -57,12 +53,12 @@ impl<A> Contain<A> {
     }
 }
 
-impl<A: Site> Service<Request<RequestBody>> for Contain<A> {
+impl<A: Site> Service<Request<Body>> for Contain<A> {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Contained<A>;
 
-    fn call(&self, request: Request<RequestBody>) -> Self::Future {
+    fn call(&self, request: Request<Body>) -> Self::Future {
         let answer = Oneshot::new(self.site.clone(), request);
         Contained {
             answer: AssertUnwindSafe(answer).catch_unwind(),
@@ -75,7 +71,7 @@ pin_project! {
     pub(crate) struct Contained<A: Site> {
         // Nothing of the site is used after it panicked: the clone is dropped with this future.
         #[pin]
-        answer: CatchUnwind<AssertUnwindSafe<Oneshot<A, Request<RequestBody>>>>,
+        answer: CatchUnwind<AssertUnwindSafe<Oneshot<A, Request<Body>>>>,
     }
 }
 

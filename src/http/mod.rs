@@ -17,7 +17,8 @@ mod welcome;
 pub use body::{Body, BoxError};
 pub use peer::PeerAddr;
 use request_body::BodyBroken;
-pub use request_body::{BodyTooLarge, RequestBody};
+pub use request_body::BodyTooLarge;
+pub(crate) use request_body::RequestBody;
 
 pub(crate) use access_log::{AccessLog, LogBuffer, Logged};
 pub(crate) use body_limit::BodyLimit;
@@ -37,14 +38,11 @@ use hyper::service::Service;
 
 /// What every layer is, and what it wraps: it answers whatever happens.
 pub(crate) trait Serve:
-    Service<Request<RequestBody>, Response = Response<Body>, Error = Infallible>
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible>
 {
 }
 
-impl<S> Serve for S where
-    S: Service<Request<RequestBody>, Response = Response<Body>, Error = Infallible>
-{
-}
+impl<S> Serve for S where S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> {}
 
 /// The future of a layer that either answers by itself or asks the next one.
 type Decided<F> = Either<Ready<Result<Response<Body>, Infallible>>, F>;

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+#[cfg(test)]
 use http_body_util::Full;
 use hyper::body::Incoming;
 
@@ -12,7 +13,7 @@ use super::{BodyWatch, BoxError};
 
 /// A request body is larger than `client_max_body_size` allows.
 ///
-/// Reading a [`RequestBody`] fails with it; a service that passes the error on is answered for
+/// Reading a request's [`Body`](crate::Body) fails with it; a service that passes the error on is answered for
 /// with 413.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the request body is larger than {limit} bytes")]
@@ -28,7 +29,7 @@ pub(super) struct BodyBroken(#[source] hyper::Error);
 
 /// The body of a request, as it arrives.
 #[derive(Debug)]
-pub struct RequestBody {
+pub(crate) struct RequestBody {
     source: Source,
     /// The most bytes to let through; `None` is no limit.
     limit: Option<u64>,
@@ -45,7 +46,8 @@ pub struct RequestBody {
 enum Source {
     /// A connection.
     Incoming(Incoming),
-    /// Memory, in tests of services.
+    /// Memory, in tests.
+    #[cfg(test)]
     Memory(Full<Bytes>),
     /// Nowhere any more: the limit was reached.
     Stopped,
@@ -63,12 +65,6 @@ impl RequestBody {
             ended,
             watch: Some(watch),
         }
-    }
-
-    /// A body without content, to call a service by hand.
-    #[must_use]
-    pub fn empty() -> Self {
-        Self::from(Bytes::new())
     }
 
     /// The most bytes this body may have.
@@ -129,6 +125,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Incoming(incoming) => incoming.is_end_stream(),
+            #[cfg(test)]
             Source::Memory(bytes) => bytes.is_end_stream(),
             Source::Stopped => false, // the end was never seen
         }
@@ -145,6 +142,7 @@ impl Source {
             Self::Incoming(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map_err(|error| BodyBroken(error).into()),
+            #[cfg(test)]
             Self::Memory(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map_err(|never| match never {}),
@@ -155,6 +153,7 @@ impl Source {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Incoming(body) => body.size_hint(),
+            #[cfg(test)]
             Self::Memory(body) => body.size_hint(),
             Self::Stopped => SizeHint::new(),
         }
@@ -174,6 +173,7 @@ impl Drop for RequestBody {
     }
 }
 
+#[cfg(test)]
 impl From<Bytes> for RequestBody {
     fn from(bytes: Bytes) -> Self {
         let source = Source::Memory(Full::new(bytes));

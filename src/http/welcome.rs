@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use http::{Method, Request, Response, StatusCode};
 
+use super::Body;
 use super::page::{HTML, method_not_allowed, page};
-use super::{Body, RequestBody};
 use crate::scoreboard::SlotId;
 
 /// The page, with a mark for each fact.
@@ -81,7 +81,7 @@ impl Welcome {
     }
 }
 
-impl tower::Service<Request<RequestBody>> for Welcome {
+impl tower::Service<Request<Body>> for Welcome {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Ready<Result<Response<Body>, Infallible>>;
@@ -90,7 +90,7 @@ impl tower::Service<Request<RequestBody>> for Welcome {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         ready(Ok(self.answer(&request)))
     }
 }

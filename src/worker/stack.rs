@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 
 use crate::http::{
-    AccessLog, BodyLimit, BodyWatch, Closing, Contain, LogBuffer, Logged, PeerAddr, RequestBody,
-    Rules, Site,
+    AccessLog, Body, BodyLimit, BodyWatch, Closing, Contain, LogBuffer, Logged, PeerAddr, Rules,
+    Site,
 };
 use crate::scoreboard::Row;
 
@@ -80,9 +80,9 @@ impl<A> ConnectionService<A> {
     }
 
     /// The request as the layers and the site see it.
-    fn receive(&self, request: Request<Incoming>) -> Request<RequestBody> {
+    fn receive(&self, request: Request<Incoming>) -> Request<Body> {
         let mut request =
-            request.map(|incoming| RequestBody::new(incoming, self.max_body, self.watch.clone()));
+            request.map(|incoming| Body::incoming(incoming, self.max_body, &self.watch));
         request.extensions_mut().insert(self.peer);
         request
     }
@@ -91,7 +91,7 @@ impl<A> ConnectionService<A> {
 impl<A: Site> Service<Request<Incoming>> for ConnectionService<A> {
     type Response = Response<Logged>;
     type Error = Infallible;
-    type Future = <Layers<A> as Service<Request<RequestBody>>>::Future;
+    type Future = <Layers<A> as Service<Request<Body>>>::Future;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.stack.layers.call(self.receive(request))

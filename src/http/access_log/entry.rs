@@ -13,7 +13,7 @@ use http_body::{Frame, SizeHint};
 
 use super::LogBuffer;
 use super::record::{Record, RequestLine};
-use crate::http::{Body, BoxError, PeerAddr, RequestBody};
+use crate::http::{Body, BoxError, PeerAddr};
 use crate::scoreboard::Row;
 
 /// nginx's status for a client that left before there was a response.
@@ -64,7 +64,7 @@ struct Asked {
 }
 
 impl Entry {
-    pub(super) fn open(ledger: &Rc<Ledger>, request: &Request<RequestBody>) -> Self {
+    pub(super) fn open(ledger: &Rc<Ledger>, request: &Request<Body>) -> Self {
         ledger.row.count_request();
         ledger.count_inflight(ledger.inflight.get() + 1);
         let asked = ledger.log.as_ref().map(|_| Asked::of(request));
@@ -119,7 +119,7 @@ impl Drop for Entry {
 }
 
 impl Asked {
-    fn of(request: &Request<RequestBody>) -> Self {
+    fn of(request: &Request<Body>) -> Self {
         let field = |name| request.headers().get(name).cloned();
         Self {
             peer: request

@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 
 use super::LogBuffer;
 use super::entry::{Entry, Ledger, Logged};
-use crate::http::{Body, RequestBody, Serve};
+use crate::http::{Body, Serve};
 use crate::scoreboard::Row;
 
 /// Counts every request in the worker's row and writes its line, when it is over: the response
@@ -39,12 +39,12 @@ impl<S> AccessLog<S> {
     }
 }
 
-impl<S: Serve> Service<Request<RequestBody>> for AccessLog<S> {
+impl<S: Serve> Service<Request<Body>> for AccessLog<S> {
     type Response = Response<Logged>;
     type Error = Infallible;
     type Future = AccessLogFuture<S::Future>;
 
-    fn call(&self, request: Request<RequestBody>) -> Self::Future {
+    fn call(&self, request: Request<Body>) -> Self::Future {
         let entry = Entry::open(&self.ledger, &request);
         AccessLogFuture {
             inner: self.inner.call(request),

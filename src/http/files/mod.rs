@@ -33,8 +33,8 @@ use tower_http::services::fs::{DefaultServeDirFallback, ServeFileSystemResponseB
 use self::file_body::FileBody;
 use self::range::Wanted;
 use self::root::Root;
+use super::Body;
 use super::page::{method_not_allowed, page};
-use super::{Body, RequestBody};
 
 /// Why a folder cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -146,7 +146,7 @@ impl Files {
     }
 }
 
-impl tower::Service<Request<RequestBody>> for Files {
+impl tower::Service<Request<Body>> for Files {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Ready<Result<Response<Body>, Infallible>>;
@@ -155,7 +155,7 @@ impl tower::Service<Request<RequestBody>> for Files {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         ready(Ok(self.answer(request)))
     }
 }

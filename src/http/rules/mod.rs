@@ -17,7 +17,7 @@ use http::{Method, Request, Response, StatusCode, Version};
 use hyper::service::Service;
 
 use super::page::{method_not_allowed, page};
-use super::{Body, Decided, RequestBody, Serve, refuse};
+use super::{Body, Decided, Serve, refuse};
 
 /// The methods that a site may know; those it does not are its own to refuse.
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -35,12 +35,12 @@ impl<S> Rules<S> {
     }
 }
 
-impl<S: Serve> Service<Request<RequestBody>> for Rules<S> {
+impl<S: Serve> Service<Request<Body>> for Rules<S> {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Decided<S::Future>;
 
-    fn call(&self, mut request: Request<RequestBody>) -> Self::Future {
+    fn call(&self, mut request: Request<Body>) -> Self::Future {
         match check(&mut request) {
             Ok(()) => Decided::Right(self.inner.call(request)),
             Err(mut response) => {

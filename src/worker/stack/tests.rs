@@ -77,7 +77,7 @@ impl Worker {
     }
 }
 
-async fn app(request: Request<RequestBody>) -> Result<Response<Body>, BoxError> {
+async fn app(request: Request<Body>) -> Result<Response<Body>, BoxError> {
     let body = match request.uri().path() {
         "/panic" => panic!("on purpose"),
         "/fail" => return Err("on purpose".into()),
