@@ -46,8 +46,8 @@ def run(row: Row, headers: dict[str, str], program: Path, requests: int, keep: P
             "[workers]\ninstances = 1\nlisten_timeout = '2m'\nstall_timeout = '1m'\nheartbeat_timeout = '10m'\n"
             f"[access_log]\npath = 'access.log'\nformat = 'combined'\n[control]\nsocket = '{scratch}/control.sock'\n"
         )
-        output = scratch / "callgrind.%p"
-        words = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", "-q"]
+        # Where the files go cannot be an option: the server's title takes the place of its command line.
+        words = ["valgrind", "--tool=callgrind", "-q"]
         words += [str(program.resolve()), "--config", str(scratch / "site.toml")]
         server = subprocess.Popen(words, cwd=scratch, stdout=subprocess.DEVNULL, stderr=(scratch / "errors").open("w"))
         try:
@@ -60,7 +60,7 @@ def run(row: Row, headers: dict[str, str], program: Path, requests: int, keep: P
             if server.poll() is None:
                 server.kill()
                 server.wait()
-        files = [path for path in scratch.glob("callgrind.*") if path.suffix != f".{server.pid}"]
+        files = [path for path in scratch.glob("callgrind.out.*") if path.suffix != f".{server.pid}"]
         if not files:
             raise Trouble(f"{row.key}: callgrind has written nothing for the worker")
         totals = {path: total(path) for path in files}
