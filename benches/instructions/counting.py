@@ -22,18 +22,18 @@ class Trouble(Exception):
     """Why nothing could be counted, and what to do."""
 
 
-def count(row: Row, headers: dict[str, str], target: Path, keep: Path | None) -> int:
+def count(row: Row, headers: dict[str, str], target: Path, keep: Path | None, key: str) -> int:
     """Instructions per request in user space."""
     program = target / row.program
     if not program.exists():
         raise Trouble(f"{program} is missing: cargo build --release --examples --bins")
     if not shutil.which("valgrind"):
         raise Trouble("valgrind is missing (Debian: apt-get install valgrind)")
-    few, many = (run(row, headers, program, requests, keep) for requests in (FEW, MANY))
+    few, many = (run(row, headers, program, requests, keep, key) for requests in (FEW, MANY))
     return round((many - few) / (MANY - FEW))
 
 
-def run(row: Row, headers: dict[str, str], program: Path, requests: int, keep: Path | None) -> int:
+def run(row: Row, headers: dict[str, str], program: Path, requests: int, keep: Path | None, key: str) -> int:
     """Instructions of a worker that serves so many requests."""
     with tempfile.TemporaryDirectory(prefix="appserver-instructions-") as folder:
         scratch = Path(folder)
@@ -67,7 +67,7 @@ def run(row: Row, headers: dict[str, str], program: Path, requests: int, keep: P
         worker = max(totals, key=lambda path: totals[path])
         if keep:
             keep.mkdir(parents=True, exist_ok=True)
-            shutil.copy(worker, keep / f"{row.key}.{requests}.callgrind")
+            shutil.copy(worker, keep / f"{key}.{requests}.callgrind")
         return totals[worker]
 
 
