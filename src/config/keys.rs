@@ -4,7 +4,7 @@
 use super::Config;
 use super::key::{Key, Named};
 use super::kinds::{
-    Account, Count, File, Filter, Kind, Name, OneOf, Size, Span, Target, Workforce,
+    Account, Count, File, Filter, Kind, Name, OneOf, Pages, Size, Span, Target, Workforce,
 };
 use super::types::Listen;
 
@@ -66,6 +66,8 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(pid_file: File).depends(),
     key!(max_connections: Count, 1, 1 << 20),
     key!(root: File).depends(),
+    key!(request_timeout: Span, 0, DAY),
+    key!(error_page: Pages),
     key!(workers.instances: Workforce).alias("worker_processes"),
     key!(workers.accept_balance: OneOf),
     key!(workers.listen_timeout: Span, 1, DAY),
@@ -78,6 +80,7 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(workers.stall_timeout: Span, TWO_HEARTBEATS, MINUTE),
     key!(workers.heartbeat_timeout: Span, TWO_HEARTBEATS, DAY),
     key!(workers.drain_idle: Span, 0, HOUR),
+    key!(workers.on_panic: OneOf),
     key!(access_log.path: Target),
     key!(access_log.format: OneOf).depends(),
     key!(log.level: Filter),

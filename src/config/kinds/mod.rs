@@ -3,11 +3,13 @@
 use super::key::{Limits, Said};
 
 mod number;
+mod pages;
 mod path;
 mod text;
 mod word;
 
 pub(super) use number::{Count, Size, Span, Workforce};
+pub(super) use pages::Pages;
 pub(super) use path::{File, Target};
 pub(super) use text::{list, quote};
 pub(super) use word::{Account, Filter, Name, OneOf};
