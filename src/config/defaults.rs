@@ -28,6 +28,7 @@ impl Config {
             group: None,
             pid_file: None,
             max_connections: 16_384,
+            lag_warn: Duration::from_millis(100),
             root: Root::Welcome,
             workers: Workers::default(),
             listen: Vec::new(),

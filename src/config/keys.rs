@@ -65,6 +65,7 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(group: Account).depends(),
     key!(pid_file: File).depends(),
     key!(max_connections: Count, 1, 1 << 20),
+    key!(lag_warn: Span, 0, MINUTE),
     key!(root: File).depends(),
     key!(workers.instances: Workforce).alias("worker_processes"),
     key!(workers.accept_balance: OneOf),

@@ -73,6 +73,11 @@ impl Body {
         }
     }
 
+    /// Whether somebody produces it as it is sent.
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self.kind, Kind::Stream(_))
+    }
+
     /// A body that produces its frames as it is sent. A [`Body`] is returned as it is.
     pub fn new<B>(body: B) -> Self
     where

@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 
 use crate::http::{
-    AccessLog, Body, BodyLimit, BodyWatch, Closing, Contain, LogBuffer, Logged, PeerAddr, Rules,
-    Site,
+    AccessLog, Body, BodyLimit, BodyWatch, Closing, Contain, InFlight, LogBuffer, Logged, PeerAddr,
+    Rules, Site,
 };
 use crate::scoreboard::Row;
 
@@ -23,6 +23,8 @@ type Layers<A> = AccessLog<Closing<Rules<BodyLimit<Contain<A>>>>>;
 pub(crate) struct Shared {
     /// The worker's line of the scoreboard.
     pub(crate) row: Row<'static>,
+    /// The requests that it answers, for others to see.
+    pub(crate) inflight: Rc<InFlight>,
     /// The access log, if there is one.
     pub(crate) log: Option<Rc<LogBuffer>>,
     /// True from the moment the worker begins to leave.
@@ -38,7 +40,12 @@ pub(crate) struct Stack<A> {
 /// Builds the stack around a site: an app, [`Files`](crate::http::Files) or the
 /// [`Welcome`](crate::http::Welcome) page. Read it from the bottom up, as a request comes in.
 pub(crate) fn stack<A: Site>(site: A, shared: Shared) -> Rc<Stack<A>> {
-    let Shared { row, log, draining } = shared;
+    let Shared {
+        row,
+        inflight,
+        log,
+        draining,
+    } = shared;
     // The site, with its panics and errors turned into answers: what is above never fails.
     let layers = Contain::new(site);
     // A body that is announced too large is refused before the site spends anything on it.
@@ -47,8 +54,9 @@ pub(crate) fn stack<A: Site>(site: A, shared: Shared) -> Rc<Stack<A>> {
     let layers = Rules::new(layers);
     // Refusals say `Connection: close` as well while the worker drains.
     let layers = Closing::new(layers, draining);
-    // Outermost: sees every ending, also that of a client that left.
-    let layers = AccessLog::new(layers, row, log);
+    // Outermost: sees every ending, also that of a client that left, and how long each poll holds
+    // the thread.
+    let layers = AccessLog::new(layers, row, inflight, log);
     Rc::new(Stack { layers })
 }
 
