@@ -13,7 +13,7 @@ pub(super) const ROW_WORDS: usize = TABLE + inflight::WORDS;
 const TABLE: usize = Cell::Stack as usize + stack::WORDS.next_multiple_of(8);
 
 /// The cells of a row, by their offset in words. The first line is written by the master, the
-/// second and third by the worker, `Assigned` by whoever hands it a connection.
+/// others by the worker, `Assigned` by whoever hands it a connection.
 #[derive(Debug, Clone, Copy)]
 enum Cell {
     Pid = 0,
@@ -25,9 +25,9 @@ enum Cell {
     LoopLag = 10,
     Connections = 11,
     Inflight = 12,
-    Counters = 16, // to 31: the counters, in the order of `Counters::NAMES`
-    Assigned = 32,
-    Stack = 40,
+    Counters = 16, // to 47: the counters, in the order of `Counters::NAMES`
+    Assigned = 48,
+    Stack = 56,
 }
 
 /// What a worker says it is doing; the master keeps its own, stricter account.
