@@ -49,11 +49,7 @@ fn note(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("not a text").to_owned();
     let location = info.location().map(ToString::to_string).unwrap_or_default();
     let backtrace = trim(&Backtrace::force_capture().to_string());
-    tracing::error!(
-        panic = message,
-        location,
-        "panicked; the calls that led to it:\n{backtrace}"
-    );
+    tracing::error!(panic = message, "panicked at {location}\n{backtrace}");
     let panic = Panic {
         message,
         location,

@@ -18,6 +18,8 @@ mod boot;
 mod boot_process;
 /// Every problem of a configuration at once, with its place.
 mod config_errors;
+/// Panics, errors and time-outs: what clients, logs and counters see of them.
+mod contain;
 /// The control socket and the verbs.
 mod control;
 /// Workers that die: respawn, backoff, failed slots, crash loops.

@@ -1,0 +1,452 @@
+//! Panics, errors and time-outs: what clients, logs and counters see of them.
+
+use serde_json::Value;
+
+use crate::harness::client::{Failure, get, post};
+use crate::harness::random::Random;
+use crate::harness::{Appserver, Builder, Plan, Response};
+
+const PRODUCTION: (&str, &str) = ("APP_ENV", "production");
+
+/// One worker that is expected to fail at times.
+fn fixture() -> Builder {
+    Appserver::fixture()
+        .workers(1)
+        .allow(&["ERROR", "panicked"])
+        .env(PRODUCTION.0, PRODUCTION.1)
+}
+
+fn total(server: &Appserver, name: &str) -> u64 {
+    server.describe()["totals"][name]
+        .as_u64()
+        .expect("a number")
+}
+
+fn accepting(server: &Appserver, path: &str, accept: &str) -> Response {
+    let mut connection = server.connect();
+    connection.get_with(path, &format!("Accept: {accept}\r\nConnection: close\r\n"))
+}
+
+#[test]
+fn a_panic_before_the_head_is_500_and_the_connection_goes_on() {
+    let server = fixture().start();
+    let pids = server.pids();
+    for path in ["/panic-call", "/panic", "/panic-later"] {
+        let mut connection = server.connect();
+        // Keep-alive.
+        let response = connection.get(path);
+        assert_eq!((response.status, response.closes()), (500, false), "{path}");
+        assert!(
+            response
+                .header("content-type")
+                .unwrap()
+                .starts_with("text/html")
+        );
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        // Pipelined.
+        connection.send(get(path) + &get("/who") + &get(path) + &get("/who"));
+        let statuses = [(); 4].map(|()| connection.response().status);
+        assert_eq!(statuses, [500, 200, 500, 200], "{path}");
+        // The head alone, as of GET.
+        connection.send(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let head = connection.response_to_head();
+        assert_eq!(head.status, 500);
+        let length = response.body.len().to_string();
+        assert_eq!(head.header("content-length"), Some(&*length));
+        // An unread body is in the way of the next request.
+        for body in [&b"abc"[..], &[b'x'; 100_000]] {
+            let mut connection = server.connect();
+            let response = connection.try_exchange(&post(path, body)).unwrap();
+            assert_eq!((response.status, response.closes()), (500, true), "{path}");
+        }
+    }
+    assert_eq!(server.pids(), pids, "the worker goes on");
+    assert_eq!(total(&server, "panics"), 18);
+    assert_eq!(total(&server, "broken"), 0);
+    let journal = server.journal().text();
+    assert!(
+        journal.contains("method=GET path=\"/panic-later\""),
+        "{journal}"
+    );
+    assert!(
+        journal.contains("fixture::answer"),
+        "the backtrace is in the log: {journal}"
+    );
+}
+
+#[test]
+fn a_body_that_fails_is_visibly_cut() {
+    let server = fixture().start();
+    for (path, panics) in [
+        ("/panic-body", true),
+        ("/panic-length", true),
+        ("/fail-body", false),
+    ] {
+        let before = (total(&server, "panics"), total(&server, "broken"));
+        let mut connection = server.connect();
+        connection.send(get(path) + &get("/who"));
+        let failure = connection.try_response(false).unwrap_err();
+        assert!(
+            matches!(failure, Failure::Truncated(_)),
+            "{path}: {failure:?}"
+        );
+        // HTTP/1.0 knows no chunks: only a reset tells the part from the whole.
+        let mut old = server.connect();
+        old.send(format!("GET {path} HTTP/1.0\r\n\r\n"));
+        assert!(old.read_to_end().is_err(), "{path}: a reset");
+        // What was sent before is not held back.
+        let mut raw = server.connect();
+        raw.send(get(path));
+        let head = raw.try_response(true).unwrap();
+        assert_eq!(head.status, 200, "{path}");
+        assert_eq!(
+            total(&server, "panics"),
+            before.0 + if panics { 3 } else { 0 }
+        );
+        assert_eq!(total(&server, "broken"), before.1 + 3);
+        // Nobody asks the body of HEAD.
+        let mut head = server.connect();
+        head.send(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert_eq!(head.response_to_head().status, 200);
+        assert_eq!(head.get("/who").status, 200);
+    }
+    let journal = server.journal().text();
+    let line = journal
+        .lines()
+        .find(|line| line.contains("a response broke off"))
+        .unwrap();
+    for fact in ["method=GET", "path=\"/panic-body\"", "status=200", "sent=8"] {
+        assert!(line.contains(fact), "{line}");
+    }
+}
+
+#[test]
+fn others_on_the_same_worker_notice_nothing() {
+    let server = fixture().start();
+    let mut slow = server.connect();
+    slow.send(get("/slow?ms=1500"));
+    server.wait_until("it is being answered", |s| s.list()[0].inflight == 1);
+    let load = Plan::new(server.address(), "/who")
+        .keep_alive_get(4)
+        .keep_alive_post(2)
+        .per_request(2)
+        .start();
+    for path in [
+        "/panic",
+        "/panic-later",
+        "/panic-body",
+        "/fail-body",
+        "/fail",
+    ]
+    .repeat(8)
+    {
+        let mut connection = server.connect();
+        connection.send(get(path));
+        let _ = connection.try_response(false);
+    }
+    assert_eq!(slow.response().status, 200);
+    load.finish().assert_lossless();
+}
+
+#[test]
+fn recycle_replaces_the_worker_and_loses_nothing() {
+    let server = fixture()
+        .workers(2)
+        .config("[workers]\non_panic = \"recycle\"")
+        .start();
+    let load = Plan::new(server.address(), "/who")
+        .keep_alive_get(6)
+        .keep_alive_post(2)
+        .per_request(4)
+        .start();
+    let first = server.pids();
+    for _ in 0..2 {
+        let before = server.pids();
+        let mut connection = server.connect();
+        let pid = connection.get("/who").who().pid;
+        assert!(before.contains(&pid));
+        assert_eq!(connection.get("/panic").status, 500);
+        server.wait_until("another process has its place", |s| {
+            let pids = s.pids();
+            pids.len() == 2 && !pids.contains(&pid)
+        });
+    }
+    load.finish().assert_lossless();
+    assert_ne!(server.pids(), first);
+    // A request that was being answered is finished by the worker that leaves.
+    let mut slow = server.connect();
+    let pid = slow.get("/who").who().pid;
+    slow.send(get("/slow?ms=3000"));
+    server.wait_until("it is being answered", |s| {
+        s.list()
+            .iter()
+            .any(|row| row.pid == Some(pid) && row.inflight == 1)
+    });
+    server.wait_until("the same worker panics", |s| {
+        let mut connection = s.connect();
+        let is_it = connection.get("/who").who().pid == pid;
+        is_it && connection.get("/panic").status == 500
+    });
+    let response = slow.response();
+    assert_eq!((response.status, response.who().pid), (200, pid));
+    server.wait_serving(2);
+}
+
+#[test]
+fn many_panics_do_not_make_many_forks() {
+    let server = fixture()
+        .config("[workers]\non_panic = \"recycle\"")
+        .start();
+    let mut connection = server.connect();
+    let pid = connection.get("/who").who().pid;
+    for _ in 0..50 {
+        assert_eq!(connection.get("/panic").status, 500);
+        if connection.is_over() {
+            connection = server.connect();
+        }
+    }
+    server.wait_until("the worker was replaced", |s| {
+        let pids = s.pids();
+        pids.len() == 1 && !pids.contains(&pid)
+    });
+    let journal = server.journal().text();
+    let asked = journal.matches("is to be replaced after a panic").count();
+    assert!((1..10).contains(&asked), "{asked}");
+}
+
+#[test]
+fn abort_ends_the_worker_and_another_comes() {
+    let server = fixture()
+        .allow(&["SIGABRT", "crashed"])
+        .config("[workers]\non_panic = \"abort\"")
+        .start();
+    let mut connection = server.connect();
+    let pid = connection.get("/who").who().pid;
+    connection.send(get("/panic"));
+    assert!(connection.try_response(false).is_err());
+    server.wait_until("another worker serves", |s| {
+        let pids = s.pids();
+        pids.len() == 1 && !pids.contains(&pid)
+    });
+    assert_eq!(server.get("/who").status, 200);
+}
+
+#[test]
+fn production_is_terse_and_development_tells() {
+    let production = fixture().start();
+    let development = fixture().env(PRODUCTION.0, "development").start();
+    for accept in ["text/html", "text/plain", "application/json"] {
+        for (path, status, secrets) in [
+            (
+                "/panic-later",
+                500,
+                &["asked to", "main.rs", "fixture::answer"][..],
+            ),
+            ("/fail", 502, &["no parts", "invalid digit"]),
+        ] {
+            let terse = accepting(&production, path, accept);
+            let telling = accepting(&development, path, accept);
+            assert_eq!((terse.status, telling.status), (status, status));
+            assert!(terse.body.len() < 130, "{}", terse.text());
+            for secret in secrets {
+                assert!(!terse.text().contains(secret), "{}", terse.text());
+                assert!(
+                    telling.text().contains(secret),
+                    "{secret}: {}",
+                    telling.text()
+                );
+            }
+        }
+        // What is for clients is told everywhere.
+        let conflict = accepting(&production, "/conflict", accept);
+        assert_eq!(conflict.status, 409);
+        assert!(conflict.text().contains("taken"));
+    }
+    let html = accepting(&development, "/panic-later", "text/html").text();
+    assert!(
+        html.contains("&lt;panic&gt;") && !html.contains("<panic>"),
+        "{html}"
+    );
+    let problem = accepting(&production, "/fail", "application/problem+json");
+    let value: Value = serde_json::from_slice(&problem.body).unwrap();
+    assert_eq!(
+        value,
+        serde_json::json!({
+            "type": "about:blank", "title": "Bad Gateway", "status": 502, "instance": "/fail",
+        })
+    );
+}
+
+#[test]
+fn every_answer_of_the_server_comes_as_asked_for() {
+    let server = Appserver::new()
+        .file("public/index.html", "home")
+        .env(PRODUCTION.0, PRODUCTION.1)
+        .start();
+    for (accept, media_type) in [
+        ("*/*", "text/html; charset=utf-8"),
+        ("text/html", "text/html; charset=utf-8"),
+        ("application/json", "application/problem+json"),
+        ("text/plain, */*;q=0.1", "text/plain; charset=utf-8"),
+    ] {
+        for (request, status, extra) in [
+            ("GET /none HTTP/1.1\r\nHost: a", 404, ""),
+            ("POST / HTTP/1.1\r\nHost: a", 405, "allow"),
+            ("TRACE / HTTP/1.1\r\nHost: a", 405, "allow"),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=9-",
+                416,
+                "content-range",
+            ),
+            ("GET / HTTP/1.1\r\nHost: a b", 400, "connection"),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999",
+                413,
+                "connection",
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked",
+                501,
+                "connection",
+            ),
+        ] {
+            let mut connection = server.connect();
+            connection.send(format!("{request}\r\nAccept: {accept}\r\n\r\n"));
+            let response = connection.response();
+            assert_eq!(response.status, status, "{request}");
+            assert_eq!(
+                response.header("content-type"),
+                Some(media_type),
+                "{request}"
+            );
+            assert_eq!(response.header("vary"), Some("Accept"));
+            assert!(
+                extra.is_empty() || response.header(extra).is_some(),
+                "{request}"
+            );
+            assert!(response.text().contains(&status.to_string()));
+        }
+    }
+}
+
+#[test]
+fn a_thousand_odd_accept_fields_get_an_answer() {
+    let server = Appserver::new().start();
+    let mut random = Random::seeded();
+    let mut connection = server.connect();
+    let parts = [
+        "text",
+        "html",
+        "/",
+        "*",
+        ",",
+        ";",
+        "q=",
+        "0.5",
+        "1",
+        "json",
+        "application",
+        " ",
+        "=",
+        "\"",
+        "problem+json",
+        "plain",
+        ".",
+        "999999999999",
+        "\u{e9}",
+    ];
+    for _ in 0..1_000 {
+        let length = random.below(12);
+        let accept: String = (0..length)
+            .map(|_| parts[random.below(parts.len())])
+            .collect();
+        let response = connection.get_with("/none", &format!("Accept: {accept}\r\n"));
+        assert_eq!(response.status, 404, "{accept:?}");
+        assert!(response.header("content-type").is_some(), "{accept:?}");
+    }
+}
+
+#[test]
+fn error_pages_stand_in_for_html() {
+    let server = fixture()
+        .file("pages/404.html", "<p>lost</p>")
+        .file("pages/5.html", "<p>sorry</p>")
+        .config("[error_page]\n404 = \"pages/404.html\"\n5xx = \"pages/5.html\"")
+        .start();
+    assert_eq!(
+        accepting(&server, "/panic", "text/html").text(),
+        "<p>sorry</p>"
+    );
+    assert_eq!(accepting(&server, "/fail", "*/*").text(), "<p>sorry</p>");
+    assert!(
+        accepting(&server, "/fail", "text/plain")
+            .text()
+            .starts_with("502 ")
+    );
+    assert!(
+        accepting(&server, "/conflict", "text/html")
+            .text()
+            .contains("409")
+    );
+    // What the app answers is the app's.
+    assert_eq!(accepting(&server, "/own-error", "text/html").text(), "mine");
+    assert_eq!(accepting(&server, "/nothing", "text/html").text(), "");
+    // A page that has gone refuses a reload, and the server goes on.
+    std::fs::remove_file(server.file("pages/5.html")).unwrap();
+    let refused = server.verb(&["reload"]);
+    assert_ne!(refused.code, 0);
+    assert!(format!("{refused:?}").contains("5.html"), "{refused:?}");
+    assert_eq!(
+        accepting(&server, "/panic", "text/html").text(),
+        "<p>sorry</p>"
+    );
+}
+
+#[test]
+fn error_pages_of_files() {
+    let server = Appserver::new()
+        .file("public/index.html", "home")
+        .file("404.html", "<p>lost</p>")
+        .env("APPSERVER_ERROR_PAGE", "404=404.html")
+        .start();
+    let response = accepting(&server, "/none", "text/html");
+    assert_eq!(
+        (response.status, response.text().as_str()),
+        (404, "<p>lost</p>")
+    );
+    assert!(
+        accepting(&server, "/none", "application/json")
+            .text()
+            .contains("about:blank")
+    );
+}
+
+#[test]
+fn a_site_that_takes_too_long_is_cancelled() {
+    let server = fixture().config("request_timeout = \"100ms\"").start();
+    let mut connection = server.connect();
+    let response = connection.get("/never");
+    assert_eq!(response.status, 503);
+    assert_eq!(response.header("retry-after"), None);
+    assert!(server.file("dropped").exists(), "its handler was dropped");
+    assert_eq!(connection.get("/who").status, 200, "the connection goes on");
+    assert_eq!(total(&server, "timeouts"), 1);
+    // What blocks the thread cannot be interrupted: it is over when it is over.
+    assert_eq!(connection.get("/block?ms=300").status, 200);
+    assert_eq!(total(&server, "timeouts"), 1);
+}
+
+#[test]
+fn a_client_that_leaves_cancels_the_work() {
+    let server = fixture().start();
+    let mut connection = server.connect();
+    connection.send(get("/never"));
+    server.wait_until("it is being answered", |s| s.list()[0].inflight == 1);
+    assert!(!server.file("dropped").exists());
+    drop(connection);
+    server.wait_until("the handler was dropped", |s| s.file("dropped").exists());
+    assert_eq!(
+        (total(&server, "panics"), total(&server, "timeouts")),
+        (0, 0)
+    );
+}
