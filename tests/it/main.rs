@@ -26,6 +26,8 @@ mod control;
 mod crash;
 /// Idle and busy connections of workers that leave.
 mod drain;
+/// What the answers say that are not the site's: formats, texts, own pages.
+mod error_answers;
 /// Static files.
 mod files;
 /// Framing, limits and malformed input.
