@@ -153,6 +153,7 @@ impl Worker {
         let log = take_log(&plan, slot);
         let shared = stack::Shared {
             row,
+            gzip: config.gzip.clone(),
             log: log.clone(),
             draining: Rc::clone(&draining),
         };

@@ -9,20 +9,23 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
 
+use crate::config::Gzip;
 use crate::http::{
-    AccessLog, Body, BodyLimit, BodyWatch, Closing, Contain, LogBuffer, Logged, PeerAddr, Rules,
-    Site,
+    AccessLog, Body, BodyLimit, BodyWatch, Closing, Compression, Contain, LogBuffer, Logged,
+    PeerAddr, Rules, Site,
 };
 use crate::scoreboard::Row;
 
 /// The layers around a site, outermost first.
-type Layers<A> = AccessLog<Closing<Rules<BodyLimit<Contain<A>>>>>;
+type Layers<A> = AccessLog<Closing<Rules<BodyLimit<Compression<Contain<A>>>>>>;
 
 /// What the layers of a worker share with the rest of it.
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// The worker's line of the scoreboard.
     pub(crate) row: Row<'static>,
+    /// How responses are compressed.
+    pub(crate) gzip: Gzip,
     /// The access log, if there is one.
     pub(crate) log: Option<Rc<LogBuffer>>,
     /// True from the moment the worker begins to leave.
@@ -38,9 +41,16 @@ pub(crate) struct Stack<A> {
 /// Builds the stack around a site: an app, [`Files`](crate::http::Files) or the
 /// [`Welcome`](crate::http::Welcome) page. Read it from the bottom up, as a request comes in.
 pub(crate) fn stack<A: Site>(site: A, shared: Shared) -> Rc<Stack<A>> {
-    let Shared { row, log, draining } = shared;
+    let Shared {
+        row,
+        gzip,
+        log,
+        draining,
+    } = shared;
     // The site, with its panics and errors turned into answers: what is above never fails.
     let layers = Contain::new(site);
+    // Whatever the site, or the page in its place, has to say.
+    let layers = Compression::new(layers, &gzip);
     // A body that is announced too large is refused before the site spends anything on it.
     let layers = BodyLimit::new(layers);
     // Whatever looks at a host or a target may rely on there being one.

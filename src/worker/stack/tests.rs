@@ -47,6 +47,7 @@ impl Worker {
             site,
             Shared {
                 row,
+                gzip: Gzip::default(),
                 log,
                 draining: Rc::clone(&self.draining),
             },
@@ -139,6 +140,7 @@ fn without_a_log_requests_are_still_counted() {
     let row = worker.row;
     let shared = Shared {
         row,
+        gzip: Gzip::default(),
         log: None,
         draining: Rc::default(),
     };
