@@ -16,6 +16,8 @@ mod balance;
 mod boot;
 /// Who the processes are: titles, users, limits, PID 1.
 mod boot_process;
+/// Compression: who gets what, encoded how, and when.
+mod compression;
 /// Every problem of a configuration at once, with its place.
 mod config_errors;
 /// The control socket and the verbs.
@@ -24,6 +26,8 @@ mod control;
 mod crash;
 /// Idle and busy connections of workers that leave.
 mod drain;
+/// The same requests to an Express app: the same visible results.
+mod express;
 /// Static files.
 mod files;
 /// Framing, limits and malformed input.
