@@ -109,7 +109,7 @@ fn only_types_that_get_smaller_are_encoded() {
 fn vary_is_said_even_where_nothing_is_encoded() {
     let server = start();
     for fields in [
-        format!("{TEXT}"),
+        TEXT.to_owned(),
         format!("{ACCEPT}{TEXT}X-Bytes: 1023\r\n"),
         format!("{ACCEPT}{TEXT}X-Mode: random\r\n"),
         format!("{ACCEPT}{TEXT}X-Set-Content-Encoding: gzip\r\n"),

@@ -30,7 +30,7 @@ pub(crate) use accept::Accepted;
 use encoder::Encoder;
 pub(crate) use encoder::encode;
 use media::MediaTypes;
-use stream::{Encoded, Source};
+use stream::{Encoded, Gathered, Source};
 
 /// The largest body that is encoded in one go, in bytes: a few milliseconds' work.
 const ONE_GO: u64 = 256 * 1024;
@@ -195,8 +195,8 @@ where
             Plan::Gather(encoding) => {
                 let body = std::mem::take(response.body_mut());
                 match Source::gather(body, ONE_GO, cx) {
-                    Ok(bytes) => job.whole(&mut response, bytes, encoding),
-                    Err(source) => job.stream(&mut response, source, encoding),
+                    Gathered::All(bytes) => job.whole(&mut response, bytes, encoding),
+                    Gathered::Part(source) => job.stream(&mut response, source, encoding),
                 }
             }
             Plan::Stream(encoding) => {

@@ -29,6 +29,14 @@ pub(super) struct Source {
     rest: Body,
 }
 
+/// What was found in a body that might have been ready.
+pub(super) enum Gathered {
+    /// Everything.
+    All(Bytes),
+    /// A beginning, with which this starts.
+    Part(Source),
+}
+
 impl From<Body> for Source {
     fn from(mut body: Body) -> Self {
         Self {
@@ -41,8 +49,8 @@ impl From<Body> for Source {
 
 impl Source {
     /// All bytes of a body that is ready at once, ends without trailers and holds `most` bytes at
-    /// most; otherwise a source that begins with what was read.
-    pub(super) fn gather(body: Body, most: u64, cx: &mut Context<'_>) -> Result<Bytes, Self> {
+    /// most; otherwise what was read of it, and the rest.
+    pub(super) fn gather(body: Body, most: u64, cx: &mut Context<'_>) -> Gathered {
         let mut source = Self::from(body);
         // One frame is passed on as it is; several are put together.
         let mut several = BytesMut::new();
@@ -50,11 +58,11 @@ impl Source {
             match Pin::new(&mut source.rest).poll_frame(cx) {
                 Poll::Ready(None) => {
                     source.join(&mut several);
-                    return Ok(source.begun);
+                    return Gathered::All(source.begun);
                 }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) if source.begun.is_empty() && several.is_empty() => {
-                        source.begun = data
+                        source.begun = data;
                     }
                     Ok(data) => {
                         several.extend_from_slice(&std::mem::take(&mut source.begun));
@@ -76,7 +84,7 @@ impl Source {
             }
         }
         source.join(&mut several);
-        Err(source)
+        Gathered::Part(source)
     }
 
     fn join(&mut self, several: &mut BytesMut) {

@@ -93,7 +93,7 @@ fn reference(fields: &[String]) -> Option<&'static str> {
     };
     let others = weight(&["*"]);
     let of = |names: &[&str]| weight(names).or(others).unwrap_or(0);
-    let mut candidates = vec![
+    let mut candidates = [
         ("zstd", of(&["zstd"])),
         ("br", of(&["br"])),
         ("gzip", of(&["gzip", "x-gzip"])),
