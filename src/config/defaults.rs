@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Config;
 use super::dirs::{absolute, default_name};
 use super::types::{
-    AcceptBalance, AccessLog, AppEnv, Control, Instances, Listen, ListenAddress, Log, LogFormat,
-    LogTarget, Root, Workers,
+    AcceptBalance, AccessLog, AppEnv, Control, Expires, Instances, Listen, ListenAddress, Log,
+    LogFormat, LogTarget, Root, StaticFiles, TryFile, Workers,
 };
 
 /// The port of the default address, unless `PORT` says another.
@@ -29,6 +29,7 @@ impl Config {
             pid_file: None,
             max_connections: 16_384,
             root: Root::Welcome,
+            static_files: StaticFiles::default(),
             workers: Workers::default(),
             listen: Vec::new(),
             access_log: AccessLog {
@@ -42,6 +43,21 @@ impl Config {
                 socket: PathBuf::new(),
             },
             env,
+        }
+    }
+}
+
+impl Default for StaticFiles {
+    fn default() -> Self {
+        Self {
+            try_files: vec![TryFile::Uri, TryFile::UriFolder],
+            spa: false,
+            expires: Expires::Off,
+            immutable: Vec::new(),
+            precompressed: true,
+            cache: 16 << 20,
+            open_file_cache: 256,
+            sendfile_min: 128 << 10,
         }
     }
 }

@@ -11,9 +11,11 @@ pub(super) enum Said {
     Text(String),
     /// An integer of a file.
     Integer(i64),
+    /// `true` or `false` of a file.
+    Boolean(bool),
     /// A list of texts of a file.
     List(Vec<String>),
-    /// Something else of a file, such as "a boolean"; no key takes it.
+    /// Something else of a file, such as "a date"; no key takes it.
     Other(&'static str),
     /// A word from outside a file, where everything is text: the key decides what it is.
     Word(String),
@@ -24,7 +26,7 @@ impl Said {
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Word(text) => Some(text),
-            Self::Integer(_) | Self::List(_) | Self::Other(_) => None,
+            Self::Integer(_) | Self::Boolean(_) | Self::List(_) | Self::Other(_) => None,
         }
     }
 
@@ -38,6 +40,7 @@ impl Said {
         let found = match self {
             Self::Text(text) | Self::Word(text) => &format!("the text {text:?}"),
             Self::Integer(_) => "an integer",
+            Self::Boolean(_) => "a boolean",
             Self::List(_) => "a list",
             Self::Other(what) => what,
         };

@@ -40,8 +40,8 @@ pub(crate) use load::{Loaded, load};
 pub(crate) use problem::Problems;
 pub(crate) use sources::{Flags, Sources};
 pub(crate) use types::{
-    AcceptBalance, AccessLog, AppEnv, Control, Listen, ListenAddress, Log, LogFormat, LogTarget,
-    Root, Workers,
+    AcceptBalance, AccessLog, AppEnv, Control, Expires, Glob, Listen, ListenAddress, Log,
+    LogFormat, LogTarget, Root, StaticFiles, TryFile, Workers,
 };
 
 /// A checked configuration. Every value is in range and typed; the folder's other files are the
@@ -66,6 +66,8 @@ pub(crate) struct Config {
     pub(crate) max_connections: u32,
     /// What is served.
     pub(crate) root: Root,
+    /// How files are served.
+    pub(crate) static_files: StaticFiles,
     /// How many workers, and how they are looked after.
     pub(crate) workers: Workers,
     /// Where connections are taken, in the order given; never empty, no address twice.

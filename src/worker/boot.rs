@@ -47,7 +47,10 @@ impl Workload for FilesWorkload {
 
     fn run(&self, seed: Seed) -> Exit {
         match seed.plan.config.root.clone() {
-            Root::Folder(path) => live(seed, async |_| Ok(Files::open(&path)?)),
+            Root::Folder(path) => {
+                let rules = seed.plan.config.static_files.clone();
+                live(seed, async |_| Ok(Files::open(&path, &rules)?))
+            }
             Root::Welcome => {
                 let identity = Identity {
                     instance_id: seed.instance_id.clone(),

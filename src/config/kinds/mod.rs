@@ -4,11 +4,15 @@ use super::key::{Limits, Said};
 
 mod number;
 mod path;
+mod site;
+mod switch;
 mod text;
 mod word;
 
 pub(super) use number::{Count, Size, Span, Workforce};
 pub(super) use path::{File, Target};
+pub(super) use site::{Expiry, Globs, Tries};
+pub(super) use switch::Switch;
 pub(super) use text::{list, quote};
 pub(super) use word::{Account, Filter, Name, OneOf};
 
