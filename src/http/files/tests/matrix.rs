@@ -104,18 +104,30 @@ fn date(value: Value, own: &str) -> Option<String> {
     })
 }
 
-/// Tries everything on one file, whose bytes for this client are `content`.
-fn try_all(site: &Site, target: &str, accept: &str, content: &[u8], by_date: bool) {
+/// Tries every combination, or each `step`-th, on one file, whose bytes for this client are
+/// `content`; `If-Range` has its date or its ETag.
+fn try_all(
+    site: &Site,
+    target: &str,
+    accept: &str,
+    content: &[u8],
+    (step, by_date): (usize, bool),
+) {
     let coding = (ACCEPT_ENCODING, accept);
     let first = site.get(target, &[coding.clone()]);
     assert_eq!((first.status, &*first.body), (200, content), "{target}");
     let (own_tag, own_date) = (first.header(ETAG), first.header(LAST_MODIFIED));
+    let mut count = 0;
     for matches in TAGS {
         for unmodified in DATES {
             for none_match in TAGS {
                 for modified in DATES {
                     for if_range in IF_RANGES {
                         for range in RANGES {
+                            count += 1;
+                            if count % step != 0 {
+                                continue;
+                            }
                             let if_range_value = if by_date && if_range == Own {
                                 Some(own_date.to_owned())
                             } else {
@@ -185,13 +197,13 @@ fn prepared(rules: StaticFiles) -> Site {
 #[test]
 fn files_in_memory() {
     let site = prepared(StaticFiles::default());
-    try_all(&site, "/digits.txt", "identity", b"0123456789", false);
+    try_all(&site, "/digits.txt", "identity", b"0123456789", (1, false));
 }
 
 #[test]
 fn files_in_memory_by_date() {
     let site = prepared(StaticFiles::default());
-    try_all(&site, "/digits.txt", "identity", b"0123456789", true);
+    try_all(&site, "/digits.txt", "identity", b"0123456789", (11, true));
 }
 
 #[test]
@@ -201,7 +213,7 @@ fn files_that_are_not_remembered() {
         open_file_cache: 0,
         ..StaticFiles::default()
     });
-    try_all(&site, "/digits.txt", "identity", b"0123456789", false);
+    try_all(&site, "/digits.txt", "identity", b"0123456789", (11, false));
 }
 
 #[test]
@@ -210,13 +222,19 @@ fn files_that_are_sent_by_the_kernel() {
         sendfile_min: 1,
         ..StaticFiles::default()
     });
-    try_all(&site, "/digits.txt", "identity", b"0123456789", false);
+    try_all(&site, "/digits.txt", "identity", b"0123456789", (11, false));
 }
 
 #[test]
 fn encoded_files() {
     let site = prepared(StaticFiles::default());
-    try_all(&site, "/digits.txt", "gzip", b"compressed digits", false);
+    try_all(
+        &site,
+        "/digits.txt",
+        "gzip",
+        b"compressed digits",
+        (11, false),
+    );
 }
 
 #[test]
@@ -225,5 +243,11 @@ fn encoded_files_that_are_sent_by_the_kernel() {
         sendfile_min: 1,
         ..StaticFiles::default()
     });
-    try_all(&site, "/digits.txt", "gzip", b"compressed digits", true);
+    try_all(
+        &site,
+        "/digits.txt",
+        "gzip",
+        b"compressed digits",
+        (11, true),
+    );
 }
