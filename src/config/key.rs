@@ -11,11 +11,11 @@ pub(super) enum Said {
     Text(String),
     /// An integer of a file.
     Integer(i64),
-    /// `true` or `false` of a file.
-    Boolean(bool),
     /// A list of texts of a file.
     List(Vec<String>),
-    /// Something else of a file, such as "a date"; no key takes it.
+    /// A truth value of a file.
+    Boolean(bool),
+    /// Something else of a file, such as "a float"; no key takes it.
     Other(&'static str),
     /// A word from outside a file, where everything is text: the key decides what it is.
     Word(String),

@@ -4,8 +4,8 @@
 use super::Config;
 use super::key::{Key, Named};
 use super::kinds::{
-    Account, Count, Expiry, File, Filter, Globs, Kind, Name, OneOf, Size, Span, Switch, Target,
-    Tries, Workforce,
+    Account, Count, Expiry, File, Filter, Globs, Kind, MediaTypes, Name, OneOf, Several, Size,
+    Span, Switch, Target, Tries, Workforce,
 };
 use super::types::Listen;
 
@@ -95,6 +95,14 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(workers.stall_timeout: Span, TWO_HEARTBEATS, MINUTE),
     key!(workers.heartbeat_timeout: Span, TWO_HEARTBEATS, DAY),
     key!(workers.drain_idle: Span, 0, HOUR),
+    key!(gzip.enabled: Switch),
+    key!(gzip.types: MediaTypes),
+    key!(gzip.min_length: Size, 0, 1 << 30),
+    key!(gzip.encodings: Several),
+    // Higher ones look back further than browsers must.
+    key!(gzip.zstd_level: Count, 1, 19),
+    key!(gzip.br_level: Count, 0, 11),
+    key!(gzip.gzip_level: Count, 1, 9),
     key!(access_log.path: Target),
     key!(access_log.format: OneOf).depends(),
     key!(log.level: Filter),

@@ -40,8 +40,8 @@ pub(crate) use load::{Loaded, load};
 pub(crate) use problem::Problems;
 pub(crate) use sources::{Flags, Sources};
 pub(crate) use types::{
-    AcceptBalance, AccessLog, AppEnv, Control, Expires, Glob, Listen, ListenAddress, Log,
-    LogFormat, LogTarget, Root, StaticFiles, TryFile, Workers,
+    AcceptBalance, AccessLog, AppEnv, Control, Encoding, Expires, Glob, Gzip, Listen,
+    ListenAddress, Log, LogFormat, LogTarget, Root, StaticFiles, TryFile, Workers,
 };
 
 /// A checked configuration. Every value is in range and typed; the folder's other files are the
@@ -72,6 +72,8 @@ pub(crate) struct Config {
     pub(crate) workers: Workers,
     /// Where connections are taken, in the order given; never empty, no address twice.
     pub(crate) listen: Vec<Listen>,
+    /// Compression of responses.
+    pub(crate) gzip: Gzip,
     /// One line per request.
     pub(crate) access_log: AccessLog,
     /// What the server says about itself, on standard error.

@@ -27,6 +27,7 @@ pub(crate) fn start(level: &str) {
     let (filter, handle) = reload::Layer::new(filter);
     let lines = fmt::layer()
         .with_writer(|| stderr::ErrorLog)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false);
     let subscriber = Registry::default().with(filter).with(lines);
     let _ = tracing::subscriber::set_global_default(subscriber); // a test has set another one

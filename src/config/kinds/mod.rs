@@ -2,6 +2,7 @@
 
 use super::key::{Limits, Said};
 
+mod media;
 mod number;
 mod path;
 mod site;
@@ -9,12 +10,13 @@ mod switch;
 mod text;
 mod word;
 
+pub(super) use media::MediaTypes;
 pub(super) use number::{Count, Size, Span, Workforce};
 pub(super) use path::{File, Target};
 pub(super) use site::{Expiry, Globs, Tries};
 pub(super) use switch::Switch;
 pub(super) use text::{list, quote};
-pub(super) use word::{Account, Filter, Name, OneOf};
+pub(super) use word::{Account, Filter, Name, OneOf, Several};
 
 /// How a field of type `T` is read and written.
 pub(super) trait Kind<T> {

@@ -1,21 +1,20 @@
-//! `true` or `false`.
+//! On or off.
 
 use super::Kind;
 use crate::config::key::{Limits, Said};
 
-/// On or off.
+/// A truth value; `on` and `off` do as well, as nginx writes them.
 pub(in crate::config) struct Switch;
 
 impl Kind<bool> for Switch {
     fn read(said: &Said, _limits: &Limits<'_>) -> Result<bool, String> {
         match said {
             Said::Boolean(value) => Ok(*value),
-            Said::Text(word) | Said::Word(word) => match word.trim() {
-                "true" | "on" => Ok(true),
-                "false" | "off" => Ok(false),
-                word => Err(format!("{word:?} is neither true nor false")),
+            _ => match said.text() {
+                Some("true" | "on") => Ok(true),
+                Some("false" | "off") => Ok(false),
+                _ => Err(said.not("true or false")),
             },
-            Said::Integer(_) | Said::List(_) | Said::Other(_) => Err(said.not("true or false")),
         }
     }
 

@@ -22,6 +22,7 @@ fn no_field_is_without_a_key() {
         "static_files",
         "workers",
         "listen",
+        "gzip",
         "access_log",
         "log",
         "control",

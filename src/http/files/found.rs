@@ -8,13 +8,13 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
-    HeaderValue, LAST_MODIFIED, VARY,
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue,
+    LAST_MODIFIED, VARY,
 };
 
 use super::conditions::Validators;
 use super::keeping;
-use crate::config::StaticFiles;
+use crate::config::{Encoding, StaticFiles};
 
 /// The first second that an HTTP date cannot name: the year 10000.
 const END_OF_DATES: Duration = Duration::from_secs(253_402_300_800);
@@ -72,46 +72,22 @@ pub(super) enum Content {
     Open(Arc<File>),
 }
 
-/// How a representation is encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coding {
-    /// Brotli (RFC 7932).
-    Br,
-    /// Zstandard (RFC 8878).
-    Zstd,
-    /// gzip (RFC 1952).
-    Gzip,
+/// What is appended to the name of a file for its encoded form.
+pub(super) const fn suffix(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Zstd => ".zst",
+        Encoding::Brotli => ".br",
+        Encoding::Gzip => ".gz",
+    }
 }
 
-impl Coding {
-    /// All of them, the one that usually makes the smallest file first.
-    pub(super) const ALL: [Self; 3] = [Self::Br, Self::Zstd, Self::Gzip];
-
-    /// Its name in HTTP.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Br => "br",
-            Self::Zstd => "zstd",
-            Self::Gzip => "gzip",
-        }
-    }
-
-    /// What is appended to the name of a file.
-    pub(super) fn suffix(self) -> &'static str {
-        match self {
-            Self::Br => ".br",
-            Self::Zstd => ".zst",
-            Self::Gzip => ".gz",
-        }
-    }
-
-    /// What is appended to an ETag.
-    fn mark(self) -> &'static str {
-        match self {
-            Self::Br => "-br",
-            Self::Zstd => "-zstd",
-            Self::Gzip => "-gzip",
-        }
+/// What is appended to an ETag, so that no two forms have the same one.
+const fn mark(encoding: Option<Encoding>) -> &'static str {
+    match encoding {
+        None => "",
+        Some(Encoding::Zstd) => "-zstd",
+        Some(Encoding::Brotli) => "-br",
+        Some(Encoding::Gzip) => "-gzip",
     }
 }
 
@@ -135,7 +111,7 @@ impl Representation {
         found: &Metadata,
         content: Content,
         media_type: HeaderValue,
-        coding: Option<Coding>,
+        encoding: Option<Encoding>,
         rules: &StaticFiles,
         path: &str,
     ) -> Self {
@@ -143,8 +119,7 @@ impl Representation {
             Content::Memory(bytes) => bytes.len() as u64,
             Content::Open(_) => found.len(),
         };
-        let mark = coding.map_or("", Coding::mark);
-        let validators = Validators::new(modified(found), length, mark);
+        let validators = Validators::new(modified(found), length, mark(encoding));
         let mut short_head = HeaderMap::with_capacity(8);
         if let Some((_, written)) = &validators.modified {
             short_head.insert(LAST_MODIFIED, written.clone());
@@ -154,8 +129,8 @@ impl Representation {
         let mut head = HeaderMap::with_capacity(12);
         head.insert(CONTENT_TYPE, media_type);
         head.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        if let Some(coding) = coding {
-            head.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+        if let Some(encoding) = encoding {
+            head.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding.token()));
         }
         head.extend(short_head.clone());
         head.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -171,7 +146,7 @@ impl Representation {
 
     /// Says that another client may get another representation.
     fn vary(&mut self) {
-        let value = HeaderValue::from_name(ACCEPT_ENCODING);
+        let value = HeaderValue::from_static("Accept-Encoding");
         self.head.insert(VARY, value.clone());
         self.short_head.insert(VARY, value);
     }
@@ -182,31 +157,32 @@ impl Representation {
 pub(super) struct Found {
     /// As it is on disk.
     pub(super) plain: Representation,
-    /// Its encoded forms.
-    pub(super) encoded: Vec<(Coding, Representation)>,
+    /// Its encoded forms, the smallest first.
+    pub(super) encoded: Vec<(Encoding, Representation)>,
     /// What it was made of: the file, and what lay beside it.
     pub(super) stamps: Stamps,
     /// Whether it may be used again as long as the stamps are the same.
     pub(super) is_certain: bool,
 }
 
-/// The stamps of a file and of those beside it, in the order of [`Coding::ALL`].
+/// The stamps of a file and of those beside it, in the order of [`Encoding::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamps {
     pub(super) plain: Stamp,
-    pub(super) beside: [Option<Stamp>; 3],
+    pub(super) beside: [Option<Stamp>; Encoding::COUNT],
 }
 
 impl Found {
     pub(super) fn new(
         mut plain: Representation,
-        mut encoded: Vec<(Coding, Representation)>,
+        mut encoded: Vec<(Encoding, Representation)>,
         stamps: Stamps,
         is_certain: bool,
     ) -> Self {
         if !encoded.is_empty() {
             plain.vary();
             encoded.iter_mut().for_each(|(_, form)| form.vary());
+            encoded.sort_by_key(|(_, form)| form.length);
         }
         Self {
             plain,

@@ -17,11 +17,11 @@ use tokio::runtime::Handle;
 
 use super::cache::{Cache, Known};
 use super::file_body::is_cold;
-use super::found::{Coding, Content, Found, Representation, Stamp, Stamps};
+use super::found::{Content, Found, Representation, Stamp, Stamps, suffix};
 use super::keeping::Keeping;
 use super::root::Root;
 use super::{media_type, path};
-use crate::config::{StaticFiles, TryFile};
+use crate::config::{Encoding, StaticFiles, TryFile};
 use crate::sys::clock::now_ms;
 use crate::sys::region::{Window, read_if_in_memory};
 
@@ -175,44 +175,45 @@ impl Searched {
         let (plain, mut is_certain) = self.content(file, &found, patience)?;
         let mut stamps = Stamps {
             plain: Stamp::of(&found),
-            beside: [None; 3],
+            beside: [None; Encoding::COUNT],
         };
         let media_type = media_type::of_path(path);
         let mut encoded = Vec::new();
-        for (coding, stamp) in Coding::ALL.into_iter().zip(&mut stamps.beside) {
-            let Some((file, beside)) = self.beside(path, coding, &found) else {
+        for (encoding, stamp) in Encoding::ALL.into_iter().zip(&mut stamps.beside) {
+            let Some((file, beside)) = self.beside(path, encoding, &found) else {
                 continue;
             };
             *stamp = Some(Stamp::of(&beside));
             let (content, is_steady) = self.content(file, &beside, patience)?;
             is_certain &= is_steady;
             let kind = media_type.clone();
-            let form = Representation::new(&beside, content, kind, Some(coding), &self.rules, path);
-            encoded.push((coding, form));
+            let form =
+                Representation::new(&beside, content, kind, Some(encoding), &self.rules, path);
+            encoded.push((encoding, form));
         }
         let plain = Representation::new(&found, plain, media_type, None, &self.rules, path);
         Ok(Found::new(plain, encoded, stamps, is_certain))
     }
 
     /// The encoded form that lies beside a file, unless it is older.
-    fn beside(&self, path: &str, coding: Coding, of: &Metadata) -> Option<(File, Metadata)> {
-        let name = self.name_beside(path, coding)?;
+    fn beside(&self, path: &str, encoding: Encoding, of: &Metadata) -> Option<(File, Metadata)> {
+        let name = self.name_beside(path, encoding)?;
         let (file, found) = self.root.read(relative(&name)).ok()?;
         is_as_new(&found, of).then_some((file, found))
     }
 
     /// What an encoded form of a file is called; none where it is not looked for.
-    fn name_beside(&self, path: &str, coding: Coding) -> Option<String> {
-        let is_encoded = Coding::ALL.iter().any(|own| path.ends_with(own.suffix()));
+    fn name_beside(&self, path: &str, encoding: Encoding) -> Option<String> {
+        let is_encoded = Encoding::ALL.iter().any(|own| path.ends_with(suffix(*own)));
         let is_wanted = self.rules.precompressed && !is_encoded;
-        is_wanted.then(|| format!("{path}{}", coding.suffix()))
+        is_wanted.then(|| format!("{path}{}", suffix(encoding)))
     }
 
     /// What the stamps of a file and of what lies beside it are now.
     fn stamps(&self, path: &str) -> io::Result<Stamps> {
         let plain = self.root.stat(relative(path))?;
-        let beside = Coding::ALL.map(|coding| {
-            let name = self.name_beside(path, coding)?;
+        let beside = Encoding::ALL.map(|encoding| {
+            let name = self.name_beside(path, encoding)?;
             let found = self.root.stat(relative(&name)).ok()?;
             (found.is_file() && is_as_new(&found, &plain)).then(|| Stamp::of(&found))
         });
