@@ -7,7 +7,7 @@ use super::Config;
 use super::dirs::{absolute, default_name};
 use super::types::{
     AcceptBalance, AccessLog, AppEnv, Control, Encoding, Expires, Gzip, Instances, Listen,
-    ListenAddress, Log, LogFormat, LogTarget, Root, StaticFiles, TryFile, Workers,
+    ListenAddress, Log, LogFormat, LogTarget, OnPanic, Root, StaticFiles, TryFile, Workers,
 };
 
 /// The port of the default address, unless `PORT` says another.
@@ -72,6 +72,8 @@ impl Config {
             pid_file: None,
             max_connections: 16_384,
             root: Root::Welcome,
+            request_timeout: Duration::ZERO,
+            error_page: Vec::new(),
             static_files: StaticFiles::default(),
             workers: Workers::default(),
             listen: Vec::new(),
@@ -120,6 +122,7 @@ impl Default for Workers {
             stall_timeout: Duration::from_millis(500),
             heartbeat_timeout: Duration::from_secs(30),
             drain_idle: Duration::from_secs(5),
+            on_panic: OnPanic::Contain,
         }
     }
 }

@@ -4,8 +4,8 @@
 use super::Config;
 use super::key::{Key, Named};
 use super::kinds::{
-    Account, Count, Expiry, File, Filter, Globs, Kind, MediaTypes, Name, OneOf, Several, Size,
-    Span, Switch, Target, Tries, Workforce,
+    Account, Count, Expiry, File, Filter, Globs, Kind, MediaTypes, Name, OneOf, Pages, Several,
+    Size, Span, Switch, Target, Tries, Workforce,
 };
 use super::types::Listen;
 
@@ -75,6 +75,8 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(pid_file: File).depends(),
     key!(max_connections: Count, 1, 1 << 20),
     key!(root: File).depends(),
+    key!(request_timeout: Span, 0, DAY),
+    key!(error_page: Pages),
     key!(static[try_files]: Tries),
     key!(static[spa]: Switch),
     key!(static[expires]: Expiry, 0, TEN_YEARS),
@@ -95,6 +97,7 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(workers.stall_timeout: Span, TWO_HEARTBEATS, MINUTE),
     key!(workers.heartbeat_timeout: Span, TWO_HEARTBEATS, DAY),
     key!(workers.drain_idle: Span, 0, HOUR),
+    key!(workers.on_panic: OneOf),
     key!(gzip.enabled: Switch),
     key!(gzip.types: MediaTypes),
     key!(gzip.min_length: Size, 0, 1 << 30),

@@ -6,6 +6,7 @@
 //! environment names, suggestions and `Config::to_toml` all derive from it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 mod address;
 mod check;
@@ -40,8 +41,9 @@ pub(crate) use load::{Loaded, load};
 pub(crate) use problem::Problems;
 pub(crate) use sources::{Flags, Sources};
 pub(crate) use types::{
-    AcceptBalance, AccessLog, AppEnv, Control, Encoding, Expires, Glob, Gzip, Listen,
-    ListenAddress, Log, LogFormat, LogTarget, Root, StaticFiles, TryFile, Workers,
+    AcceptBalance, AccessLog, AppEnv, Control, Encoding, ErrorPage, Expires, Glob, Gzip, Listen,
+    ListenAddress, Log, LogFormat, LogTarget, OnPanic, Root, StaticFiles, StatusRange, TryFile,
+    Workers,
 };
 
 /// A checked configuration. Every value is in range and typed; the folder's other files are the
@@ -66,6 +68,10 @@ pub(crate) struct Config {
     pub(crate) max_connections: u32,
     /// What is served.
     pub(crate) root: Root,
+    /// How long the site may take until its response's head; zero is no limit.
+    pub(crate) request_timeout: Duration,
+    /// The site's own pages for statuses.
+    pub(crate) error_page: Vec<ErrorPage>,
     /// How files are served.
     pub(crate) static_files: StaticFiles,
     /// How many workers, and how they are looked after.

@@ -1,8 +1,10 @@
 //! What the server says about itself: sentences with fields, on standard error.
 
+mod panics;
 mod stderr;
 mod target;
 
+pub(crate) use panics::last_panic;
 pub(crate) use target::{open, reopen_stdio};
 
 use std::error::Error;
@@ -32,6 +34,7 @@ pub(crate) fn start(level: &str) {
     let subscriber = Registry::default().with(filter).with(lines);
     let _ = tracing::subscriber::set_global_default(subscriber); // a test has set another one
     let _ = FILTER.set(handle);
+    panics::install();
 }
 
 /// An error with its causes, in one line.

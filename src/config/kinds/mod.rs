@@ -4,6 +4,7 @@ use super::key::{Limits, Said};
 
 mod media;
 mod number;
+mod pages;
 mod path;
 mod site;
 mod switch;
@@ -12,6 +13,7 @@ mod word;
 
 pub(super) use media::MediaTypes;
 pub(super) use number::{Count, Size, Span, Workforce};
+pub(super) use pages::Pages;
 pub(super) use path::{File, Target};
 pub(super) use site::{Expiry, Globs, Tries};
 pub(super) use switch::Switch;

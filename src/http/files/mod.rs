@@ -101,8 +101,8 @@ impl Files {
                 Outcome::File(found) => {
                     respond::file(&found, request.headers(), is_head, self.searched.keeping())
                 }
-                Outcome::Folder => without_body_if(is_head, respond::to_folder(request.uri())),
-                Outcome::Status(status) => without_body_if(is_head, page(status)),
+                Outcome::Folder => respond::to_folder(request.uri()),
+                Outcome::Status(status) => page(status),
             },
         )
     }
@@ -126,13 +126,6 @@ impl Files {
         }
         page(StatusCode::SERVICE_UNAVAILABLE) // with any patience there was an answer
     }
-}
-
-fn without_body_if(is_head: bool, response: Response<Body>) -> Response<Body> {
-    if !is_head {
-        return response;
-    }
-    response.map(|_| Body::empty())
 }
 
 impl tower::Service<Request<Body>> for Files {

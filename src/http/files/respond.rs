@@ -45,9 +45,9 @@ pub(super) fn file(
             *response.headers_mut() = form.short_head.clone();
             response
         }
-        Verdict::Failed => return refusal(StatusCode::PRECONDITION_FAILED, is_head),
+        Verdict::Failed => return page(StatusCode::PRECONDITION_FAILED),
         Verdict::OutOfRange => {
-            let mut response = refusal(StatusCode::RANGE_NOT_SATISFIABLE, is_head);
+            let mut response = page(StatusCode::RANGE_NOT_SATISFIABLE);
             let range = HeaderValue::try_from(format!("bytes */{}", form.length));
             let headers = response.headers_mut();
             headers.extend(range.ok().map(|range| (CONTENT_RANGE, range)));
@@ -59,10 +59,6 @@ pub(super) fn file(
         keeping.date(response.headers_mut(), time);
     }
     response
-}
-
-fn refusal(status: StatusCode, is_head: bool) -> Response<Body> {
-    super::without_body_if(is_head, page(status))
 }
 
 /// 200, with the bytes from the first number up to, not including, the second.
