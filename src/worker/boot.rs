@@ -54,10 +54,11 @@ impl Workload for FilesWorkload {
     }
 
     fn run(&self, seed: Seed) -> Exit {
-        match seed.plan.config.root.clone() {
+        let config = &seed.plan.config;
+        match config.root.clone() {
             Root::Folder(path) => {
-                let rules = seed.plan.config.static_files.clone();
-                live(seed, async |_| Ok(Files::open(&path, &rules)?))
+                let (rules, gzip) = (config.static_files.clone(), config.gzip.clone());
+                live(seed, async |_| Ok(Files::open(&path, &rules, &gzip)?))
             }
             Root::Welcome => {
                 let identity = Identity {

@@ -13,6 +13,7 @@ use http::header::{
 };
 
 use super::conditions::Validators;
+use super::hot::{Forms, Policy};
 use super::keeping;
 use crate::config::{Encoding, StaticFiles};
 
@@ -159,6 +160,8 @@ pub(super) struct Found {
     pub(super) plain: Representation,
     /// Its encoded forms, the smallest first.
     pub(super) encoded: Vec<(Encoding, Representation)>,
+    /// The forms that are made here; none where it is not compressed.
+    pub(super) forms: Option<Forms>,
     /// What it was made of: the file, and what lay beside it.
     pub(super) stamps: Stamps,
     /// Whether it may be used again as long as the stamps are the same.
@@ -178,8 +181,13 @@ impl Found {
         mut encoded: Vec<(Encoding, Representation)>,
         stamps: Stamps,
         is_certain: bool,
+        policy: &Policy,
     ) -> Self {
-        if !encoded.is_empty() {
+        let is_ours = encoded.is_empty() && policy.is_about(&plain);
+        // Who would have to be encoded anew for each request is left to the compression layer.
+        let room = usize::try_from(plain.length).unwrap_or(0);
+        let forms = (is_ours && is_certain).then(|| Forms::new(room));
+        if is_ours || !encoded.is_empty() {
             plain.vary();
             encoded.iter_mut().for_each(|(_, form)| form.vary());
             encoded.sort_by_key(|(_, form)| form.length);
@@ -187,28 +195,30 @@ impl Found {
         Self {
             plain,
             encoded,
+            forms,
             stamps,
             is_certain,
         }
     }
 
-    fn forms(&self) -> impl Iterator<Item = &Representation> {
+    fn all(&self) -> impl Iterator<Item = &Representation> {
         let encoded = self.encoded.iter().map(|(_, form)| form);
         std::iter::once(&self.plain).chain(encoded)
     }
 
-    /// How much memory its contents take.
+    /// How much memory its contents take, or may take.
     pub(super) fn bytes(&self) -> usize {
         let length = |form: &Representation| match &form.content {
             Content::Memory(bytes) => bytes.len(),
             Content::Open(_) => 0,
         };
-        self.forms().map(length).sum()
+        let for_forms = self.forms.as_ref().map_or(0, |_| length(&self.plain));
+        self.all().map(length).sum::<usize>() + for_forms
     }
 
     /// How many descriptors it holds.
     pub(super) fn descriptors(&self) -> usize {
-        self.forms()
+        self.all()
             .filter(|form| matches!(form.content, Content::Open(_)))
             .count()
     }

@@ -11,6 +11,7 @@ mod conditions;
 mod file_body;
 mod found;
 mod glob;
+mod hot;
 mod keeping;
 mod media_type;
 mod path;
@@ -37,7 +38,7 @@ use http::{Method, Request, Response, StatusCode};
 use self::search::{Outcome, Patience, Searched};
 use super::Body;
 use super::page::{method_not_allowed, page};
-use crate::config::StaticFiles;
+use crate::config::{Gzip, StaticFiles};
 use crate::sys::region::Window;
 
 /// How often what is not in memory is fetched before an answer is made without caring where it
@@ -70,14 +71,14 @@ impl Files {
     ///
     /// # Errors
     /// When it is no folder that can be opened.
-    pub(crate) fn open(path: &Path, rules: &StaticFiles) -> Result<Self, FilesError> {
+    pub(crate) fn open(path: &Path, rules: &StaticFiles, gzip: &Gzip) -> Result<Self, FilesError> {
         let opened = root::Root::open(path);
         let root = opened.map_err(|source| FilesError::Open {
             path: path.into(),
             source,
         })?;
         Ok(Self {
-            searched: Rc::new(Searched::new(root, rules.clone())),
+            searched: Rc::new(Searched::new(root, rules.clone(), gzip)),
         })
     }
 
@@ -99,7 +100,7 @@ impl Files {
         Ok(
             match self.searched.look(&path, request.headers(), patience)? {
                 Outcome::File(found) => {
-                    respond::file(&found, request.headers(), is_head, self.searched.keeping())
+                    respond::file(&found, request.headers(), is_head, &self.searched)
                 }
                 Outcome::Folder => respond::to_folder(request.uri()),
                 Outcome::Status(status) => page(status),

@@ -10,7 +10,8 @@ use http::{Response, StatusCode, Uri};
 use super::conditions::{Verdict, judge};
 use super::file_body::FileBody;
 use super::found::{Content, Found, Representation};
-use super::keeping::Keeping;
+use super::hot::Policy;
+use super::search::Searched;
 use super::select::select;
 use crate::http::Body;
 use crate::http::page::page;
@@ -20,12 +21,12 @@ pub(super) fn file(
     found: &Found,
     headers: &HeaderMap,
     is_head: bool,
-    keeping: &Keeping,
+    searched: &Searched,
 ) -> Response<Body> {
     let form = select(found, headers);
     let verdict = judge(headers, &form.validators, form.length, is_head);
     let mut response = match verdict {
-        Verdict::Whole => with_head(form, if is_head { (0, 0) } else { (0, form.length) }),
+        Verdict::Whole => whole(found, form, headers, is_head, searched.policy()),
         Verdict::Part(start, end) => {
             let mut response = with_head(form, (start, end));
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -56,8 +57,31 @@ pub(super) fn file(
         }
     };
     if let Some(time) = form.keep {
-        keeping.date(response.headers_mut(), time);
+        searched.keeping().date(response.headers_mut(), time);
     }
+    response
+}
+
+/// 200, with all of it, encoded where the client accepts that.
+fn whole(
+    found: &Found,
+    form: &Representation,
+    headers: &HeaderMap,
+    is_head: bool,
+    policy: &Policy,
+) -> Response<Body> {
+    let made = found.forms.as_ref();
+    let encoded = made.and_then(|forms| forms.best(form, policy, headers));
+    let Some(encoded) = encoded else {
+        return with_head(form, if is_head { (0, 0) } else { (0, form.length) });
+    };
+    let body = if is_head {
+        Body::empty()
+    } else {
+        encoded.bytes.clone().into()
+    };
+    let mut response = Response::new(body);
+    *response.headers_mut() = encoded.head.clone();
     response
 }
 

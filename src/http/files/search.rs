@@ -18,10 +18,11 @@ use tokio::runtime::Handle;
 use super::cache::{Cache, Known};
 use super::file_body::is_cold;
 use super::found::{Content, Found, Representation, Stamp, Stamps, suffix};
+use super::hot::Policy;
 use super::keeping::Keeping;
 use super::root::Root;
 use super::{media_type, path};
-use crate::config::{Encoding, StaticFiles, TryFile};
+use crate::config::{Encoding, Gzip, StaticFiles, TryFile};
 use crate::sys::clock::now_ms;
 use crate::sys::region::{Window, read_if_in_memory};
 
@@ -66,6 +67,7 @@ impl From<io::Error> for Trouble {
 pub(super) struct Searched {
     root: Root,
     rules: StaticFiles,
+    policy: Policy,
     cache: RefCell<Cache>,
     keeping: Keeping,
     /// Whether the task that closes unused files runs.
@@ -73,12 +75,14 @@ pub(super) struct Searched {
 }
 
 impl Searched {
-    pub(super) fn new(root: Root, rules: StaticFiles) -> Self {
+    pub(super) fn new(root: Root, rules: StaticFiles, gzip: &Gzip) -> Self {
         let most_bytes = usize::try_from(rules.cache).unwrap_or(usize::MAX);
         let most_open = usize::try_from(rules.open_file_cache).unwrap_or(usize::MAX);
+        let policy = Policy::new(gzip, rules.cache > 0);
         Self {
             root,
             rules,
+            policy,
             cache: RefCell::new(Cache::new(most_bytes, most_open)),
             keeping: Keeping::default(),
             sweeps: Cell::new(false),
@@ -87,6 +91,10 @@ impl Searched {
 
     pub(super) fn keeping(&self) -> &Keeping {
         &self.keeping
+    }
+
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// What `asked`, a plain path, means.
@@ -192,7 +200,7 @@ impl Searched {
             encoded.push((encoding, form));
         }
         let plain = Representation::new(&found, plain, media_type, None, &self.rules, path);
-        Ok(Found::new(plain, encoded, stamps, is_certain))
+        Ok(Found::new(plain, encoded, stamps, is_certain, &self.policy))
     }
 
     /// The encoded form that lies beside a file, unless it is older.

@@ -85,7 +85,7 @@ impl Site {
         ] {
             fs::write(root.join(name), content).unwrap();
         }
-        let files = Files::open(&root, &rules).unwrap();
+        let files = Files::open(&root, &rules, &Gzip::default()).unwrap();
         Self { folder, files }
     }
 

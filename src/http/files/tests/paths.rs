@@ -88,7 +88,7 @@ fn what_is_no_file_is_not_there_and_nobody_waits_for_it() {
 fn a_folder_that_is_none_cannot_be_opened() {
     let site = Site::new();
     for name in ["none", "digits.txt"] {
-        let error = Files::open(&site.path(name), &StaticFiles::default())
+        let error = Files::open(&site.path(name), &StaticFiles::default(), &Gzip::default())
             .unwrap_err()
             .to_string();
         assert!(

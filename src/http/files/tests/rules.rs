@@ -223,3 +223,82 @@ fn what_changed_is_seen_within_about_a_second() {
     fs::write(site.path("digits.txt"), "again").unwrap();
     until("it is there again", &|got| got.body == b"again");
 }
+
+#[test]
+fn a_small_file_is_encoded_once_and_sent_with_its_length() {
+    let site = Site::new();
+    let text = "the same words again and again, ".repeat(200);
+    fs::write(site.path("words.css"), &text).unwrap();
+    std::thread::sleep(Duration::from_millis(150)); // until it is remembered
+    let gzip = (ACCEPT_ENCODING, "gzip");
+    let plain = site.get("/words.css", &[]);
+    let first = site.get("/words.css", &[gzip.clone()]);
+    assert_eq!(
+        (plain.header(VARY), &*plain.body),
+        ("Accept-Encoding", text.as_bytes())
+    );
+    assert_eq!(
+        (first.status, first.header(CONTENT_ENCODING)),
+        (200, "gzip")
+    );
+    assert_eq!(first.header(CONTENT_LENGTH), first.body.len().to_string());
+    assert_eq!(first.header(ETAG), format!("W/{}", plain.header(ETAG)));
+    assert_eq!(
+        (first.header(VARY), first.header(ACCEPT_RANGES)),
+        ("Accept-Encoding", "")
+    );
+    let mut read = String::new();
+    let mut decoder = flate2::read::GzDecoder::new(&*first.body);
+    io::Read::read_to_string(&mut decoder, &mut read).unwrap();
+    assert_eq!(read, text);
+    let again = site.get("/words.css", &[gzip.clone()]);
+    assert_eq!(
+        (again.headers, again.body),
+        (first.headers.clone(), first.body.clone())
+    );
+    let head = site.ask(Method::HEAD, "/words.css", &[gzip.clone()]);
+    assert_eq!((head.headers, head.body.len()), (first.headers.clone(), 0));
+    let held = site.get(
+        "/words.css",
+        &[gzip.clone(), (IF_NONE_MATCH, first.header(ETAG))],
+    );
+    assert_eq!((held.status, held.header(VARY)), (304, "Accept-Encoding"));
+    let part = site.get("/words.css", &[gzip, (RANGE, "bytes=0-3")]);
+    assert_eq!((part.status, &*part.body), (206, &b"the "[..]));
+    for (accept, encoding) in [("br", "br"), ("zstd", "zstd"), ("identity", "")] {
+        let got = site.get("/words.css", &[(ACCEPT_ENCODING, accept)]);
+        assert_eq!(got.header(CONTENT_ENCODING), encoding);
+    }
+}
+
+#[test]
+fn what_does_not_become_smaller_or_is_not_remembered_is_left_as_it_is() {
+    let accept = [(ACCEPT_ENCODING, "gzip")];
+    let text = "the same words again and again, ".repeat(200);
+    let site = Site::with(StaticFiles {
+        cache: 0,
+        ..StaticFiles::default()
+    });
+    fs::write(site.path("words.css"), &text).unwrap();
+    std::thread::sleep(Duration::from_millis(150)); // until it could be remembered
+    assert_eq!(site.get("/words.css", &accept).body, text.as_bytes());
+    let site = Site::new();
+    fs::write(site.path("words.png"), &text).unwrap();
+    fs::write(site.path("short.css"), "a {}").unwrap();
+    let mut noise = vec![0; 4_000];
+    getrandom::fill(&mut noise).unwrap();
+    fs::write(site.path("noise.css"), &noise).unwrap();
+    std::thread::sleep(Duration::from_millis(150));
+    for (target, body) in [
+        ("/words.png", text.as_bytes()),
+        ("/short.css", b"a {}"),
+        ("/noise.css", &noise),
+    ] {
+        let got = site.get(target, &accept);
+        assert_eq!(
+            (got.header(CONTENT_ENCODING), &*got.body),
+            ("", body),
+            "{target}"
+        );
+    }
+}
