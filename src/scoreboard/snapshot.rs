@@ -25,6 +25,8 @@ pub(crate) struct Counters {
     pub(crate) timeouts: u64,
     /// Responses whose body failed after the head was sent.
     pub(crate) broken: u64,
+    /// How often something held the event loop longer than `lag_warn`.
+    pub(crate) blocked: u64,
 }
 
 impl Counters {
@@ -37,9 +39,10 @@ impl Counters {
     pub(super) const PANICS: usize = 10;
     pub(super) const TIMEOUTS: usize = 11;
     pub(super) const BROKEN: usize = 12;
+    pub(super) const BLOCKED: usize = 13;
 
     /// The counters in the order of their cells.
-    pub(super) const NAMES: [&'static str; 13] = [
+    pub(super) const NAMES: [&'static str; 14] = [
         "requests",
         "accepted",
         "bytes",
@@ -53,6 +56,7 @@ impl Counters {
         "panics",
         "timeouts",
         "broken",
+        "blocked",
     ];
 
     pub(super) fn from_words(words: &[AtomicU64]) -> Self {
@@ -67,6 +71,7 @@ impl Counters {
             panics: at(Self::PANICS),
             timeouts: at(Self::TIMEOUTS),
             broken: at(Self::BROKEN),
+            blocked: at(Self::BLOCKED),
         }
     }
 
@@ -82,6 +87,7 @@ impl Counters {
             panics: self.panics + other.panics,
             timeouts: self.timeouts + other.timeouts,
             broken: self.broken + other.broken,
+            blocked: self.blocked + other.blocked,
         }
     }
 }

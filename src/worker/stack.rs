@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 
 use crate::http::{
-    AccessLog, AskSite, Body, BodyLimit, BodyWatch, Closing, Contain, Containment, LogBuffer,
-    Logged, PeerAddr, Rules, Site,
+    AccessLog, AskSite, Body, BodyLimit, BodyWatch, Closing, Contain, Containment, InFlight,
+    LogBuffer, Logged, PeerAddr, Rules, Site,
 };
 use crate::scoreboard::Row;
 
@@ -23,6 +23,8 @@ type Layers<A> = AccessLog<Closing<Contain<Rules<BodyLimit<AskSite<A>>>>>>;
 pub(crate) struct Shared {
     /// The worker's line of the scoreboard.
     pub(crate) row: Row<'static>,
+    /// The requests that it answers, for others to see.
+    pub(crate) inflight: Rc<InFlight>,
     /// The access log, if there is one.
     pub(crate) log: Option<Rc<LogBuffer>>,
     /// True from the moment the worker begins to leave.
@@ -42,6 +44,7 @@ pub(crate) struct Stack<A> {
 pub(crate) fn stack<A: Site>(site: A, shared: Shared) -> Rc<Stack<A>> {
     let Shared {
         row,
+        inflight,
         log,
         draining,
         containment,
@@ -56,8 +59,9 @@ pub(crate) fn stack<A: Site>(site: A, shared: Shared) -> Rc<Stack<A>> {
     let layers = Contain::new(layers, containment);
     // Refusals say `Connection: close` as well while the worker drains.
     let layers = Closing::new(layers, draining);
-    // Outermost: sees every ending, also that of a client that left.
-    let layers = AccessLog::new(layers, row, log);
+    // Outermost: sees every ending, also that of a client that left, and how long each poll holds
+    // the thread.
+    let layers = AccessLog::new(layers, row, inflight, log);
     Rc::new(Stack { layers })
 }
 
