@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Config;
 use super::dirs::{absolute, default_name};
 use super::types::{
-    AcceptBalance, AccessLog, AppEnv, Control, Encoding, Gzip, Instances, Listen, ListenAddress,
-    Log, LogFormat, LogTarget, OnPanic, Root, Workers,
+    AcceptBalance, AccessLog, AppEnv, Control, Encoding, Expires, Gzip, Instances, Listen,
+    ListenAddress, Log, LogFormat, LogTarget, OnPanic, Root, StaticFiles, TryFile, Workers,
 };
 
 /// The port of the default address, unless `PORT` says another.
@@ -75,6 +75,7 @@ impl Config {
             root: Root::Welcome,
             request_timeout: Duration::ZERO,
             error_page: Vec::new(),
+            static_files: StaticFiles::default(),
             workers: Workers::default(),
             listen: Vec::new(),
             gzip: Gzip::default(),
@@ -89,6 +90,21 @@ impl Config {
                 socket: PathBuf::new(),
             },
             env,
+        }
+    }
+}
+
+impl Default for StaticFiles {
+    fn default() -> Self {
+        Self {
+            try_files: vec![TryFile::Uri, TryFile::UriFolder],
+            spa: false,
+            expires: Expires::Off,
+            immutable: Vec::new(),
+            precompressed: true,
+            cache: 16 << 20,
+            open_file_cache: 256,
+            sendfile_min: 128 << 10,
         }
     }
 }

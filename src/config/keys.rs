@@ -4,8 +4,8 @@
 use super::Config;
 use super::key::{Key, Named};
 use super::kinds::{
-    Account, Count, File, Filter, Kind, MediaTypes, Name, OneOf, Pages, Several, Size, Span,
-    Switch, Target, Workforce,
+    Account, Count, Expiry, File, Filter, Globs, Kind, MediaTypes, Name, OneOf, Pages, Several,
+    Size, Span, Switch, Target, Tries, Workforce,
 };
 use super::types::Listen;
 
@@ -14,6 +14,9 @@ const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
+
+/// Seconds.
+const TEN_YEARS: u64 = 10 * 365 * 86_400;
 
 /// Heartbeats come every 100 ms: a limit under two of them would call every worker stalled.
 const TWO_HEARTBEATS: u64 = 200;
@@ -49,6 +52,11 @@ macro_rules! key {
     (listen[$name:ident]: $kind:ty, $least:expr, $most:expr) => {
         key!(@ Listen, LISTEN, $name, $kind, ($least, $most), |listen| listen.$name)
     };
+    // `static` cannot be a field's name.
+    (static[$name:ident]: $kind:ty $(, $least:expr, $most:expr)?) => {
+        key!(@ Config, "static", $name, $kind, (0 $(+ $least)?, 0 $(+ $most)?),
+            |config| config.static_files.$name)
+    };
     ($name:ident: $kind:ty $(, $least:expr, $most:expr)?) => {
         key!(@ Config, "", $name, $kind, (0 $(+ $least)?, 0 $(+ $most)?), |config| config.$name)
     };
@@ -70,6 +78,14 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(root: File).depends(),
     key!(request_timeout: Span, 0, DAY),
     key!(error_page: Pages),
+    key!(static[try_files]: Tries),
+    key!(static[spa]: Switch),
+    key!(static[expires]: Expiry, 0, TEN_YEARS),
+    key!(static[immutable]: Globs),
+    key!(static[precompressed]: Switch),
+    key!(static[cache]: Size, 0, 1 << 40),
+    key!(static[open_file_cache]: Count, 0, 1 << 16),
+    key!(static[sendfile_min]: Size, 1, 16 << 20),
     key!(workers.instances: Workforce).alias("worker_processes"),
     key!(workers.accept_balance: OneOf),
     key!(workers.listen_timeout: Span, 1, DAY),

@@ -41,8 +41,9 @@ pub(crate) use load::{Loaded, load};
 pub(crate) use problem::Problems;
 pub(crate) use sources::{Flags, Sources};
 pub(crate) use types::{
-    AcceptBalance, AccessLog, AppEnv, Control, Encoding, ErrorPage, Gzip, Listen, ListenAddress,
-    Log, LogFormat, LogTarget, OnPanic, Root, StatusRange, Workers,
+    AcceptBalance, AccessLog, AppEnv, Control, Encoding, ErrorPage, Expires, Glob, Gzip, Listen,
+    ListenAddress, Log, LogFormat, LogTarget, OnPanic, Root, StaticFiles, StatusRange, TryFile,
+    Workers,
 };
 
 /// A checked configuration. Every value is in range and typed; the folder's other files are the
@@ -73,6 +74,8 @@ pub(crate) struct Config {
     pub(crate) request_timeout: Duration,
     /// The site's own pages for statuses.
     pub(crate) error_page: Vec<ErrorPage>,
+    /// How files are served.
+    pub(crate) static_files: StaticFiles,
     /// How many workers, and how they are looked after.
     pub(crate) workers: Workers,
     /// Where connections are taken, in the order given; never empty, no address twice.

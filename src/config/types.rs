@@ -1,5 +1,6 @@
 //! The types of a checked configuration: every value is in range and typed.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -58,6 +59,89 @@ pub(crate) enum Root {
     /// The page that is compiled in.
     Welcome,
 }
+
+/// `[static]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StaticFiles {
+    /// What is looked for, in order; never empty.
+    pub(crate) try_files: Vec<TryFile>,
+    /// Whether unknown pages are answered with `/index.html`.
+    pub(crate) spa: bool,
+    /// How long clients may keep what they were sent.
+    pub(crate) expires: Expires,
+    /// Names of files that never change.
+    pub(crate) immutable: Vec<Glob>,
+    /// Whether a file's `.br`, `.zst` and `.gz` neighbours are sent instead of it.
+    pub(crate) precompressed: bool,
+    /// How much of small files a worker keeps in memory, in bytes; 0 is nothing.
+    pub(crate) cache: u64,
+    /// How many larger files a worker keeps open; 0 is none.
+    pub(crate) open_file_cache: u32,
+    /// From which size on a file is sent by the kernel instead of being read, in bytes.
+    pub(crate) sendfile_min: u64,
+}
+
+/// Something to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TryFile {
+    /// `$uri`: the file that was asked for.
+    Uri,
+    /// `$uri/`: the folder that was asked for, by its index.
+    UriFolder,
+    /// A path with `$uri` in it, or without.
+    Path(String),
+    /// `=404`: this status, and nothing further.
+    Status(u16),
+}
+
+impl TryFile {
+    /// What `text` means.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "$uri" => Some(Self::Uri),
+            "$uri/" => Some(Self::UriFolder),
+            text => match text.strip_prefix('=') {
+                Some(digits) => {
+                    let status = digits.parse().ok();
+                    status
+                        .filter(|code| (400..600).contains(code))
+                        .map(Self::Status)
+                }
+                None => (text.starts_with('/') || text.starts_with("$uri"))
+                    .then(|| Self::Path(text.to_owned())),
+            },
+        }
+    }
+}
+
+impl fmt::Display for TryFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uri => f.write_str("$uri"),
+            Self::UriFolder => f.write_str("$uri/"),
+            Self::Path(path) => f.write_str(path),
+            Self::Status(status) => write!(f, "={status}"),
+        }
+    }
+}
+
+/// How long clients may keep what they were sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expires {
+    /// Nothing is said about it.
+    Off,
+    /// Not at all.
+    Epoch,
+    /// For ten years.
+    Max,
+    /// For so long, in whole seconds.
+    After(Duration),
+}
+
+/// A pattern of names: `*` is anything but a slash, `**` anything, `?` one character, `[a-f0-9]`
+/// one of a set. Without a slash it is about the file's name, else about the whole path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Glob(pub(crate) String);
 
 /// `[workers]`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -55,8 +55,12 @@ impl Workload for FilesWorkload {
     }
 
     fn run(&self, seed: Seed) -> Exit {
-        match seed.plan.config.root.clone() {
-            Root::Folder(path) => live(seed, async |_| Ok(Files::open(&path)?)),
+        let config = &seed.plan.config;
+        match config.root.clone() {
+            Root::Folder(path) => {
+                let (rules, gzip) = (config.static_files.clone(), config.gzip.clone());
+                live(seed, async |_| Ok(Files::open(&path, &rules, &gzip)?))
+            }
             Root::Welcome => {
                 let identity = Identity {
                     instance_id: seed.instance_id.clone(),

@@ -41,6 +41,8 @@ mod inflight;
 /// The load generator itself: it must see losses.
 mod instrument;
 /// The proofs under load: reloads, upgrades and kills without a lost request.
+/// Files that the kernel sends.
+mod large_files;
 mod load;
 /// The access log.
 mod logs;

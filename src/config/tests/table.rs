@@ -19,6 +19,7 @@ fn no_field_is_without_a_key() {
     expected.extend([
         "file",
         "env",
+        "static_files",
         "workers",
         "listen",
         "gzip",
@@ -39,6 +40,12 @@ fn every_key_is_written_and_read_again() {
         max_connections = 5
         root = '.'
         listen = ['127.0.0.1:1', '[::1]:0', 'unix:x.sock']
+        [static]
+        try_files = ['$uri', '$uri.html', '/x/$uri/', '=404']
+        spa = true
+        expires = '30d'
+        immutable = ['*.[0-9a-f]*.js', '/assets/**']
+        precompressed = false
         [workers]
         worker_processes = '-2'
         accept_balance = 'ip_hash'

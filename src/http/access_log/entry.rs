@@ -186,7 +186,9 @@ pub(crate) struct Logged {
 }
 
 impl Logged {
+    /// The last step before the connection: what is counted here is not read any more.
     pub(super) fn new(body: Body, entry: Entry) -> Self {
+        let body = body.send_files_unread();
         Self { body, entry }
     }
 }

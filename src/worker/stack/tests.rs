@@ -16,6 +16,7 @@ use http_body_util::{BodyExt, StreamBody};
 use self::client::Client;
 use super::*;
 use crate::config::LogFormat;
+use crate::config::{Gzip, StaticFiles};
 use crate::http::{Body, BoxError, Files, Identity, Welcome};
 use crate::scoreboard::{RowId, Scoreboard, SlotId};
 
@@ -363,7 +364,8 @@ fn the_sites_of_the_program_fit_in() {
     let worker = Worker::new();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("index.html"), "home").unwrap();
-    let mut client = worker.connect_to(Files::open(folder.path()).unwrap());
+    let mut client = worker
+        .connect_to(Files::open(folder.path(), &StaticFiles::default(), &Gzip::default()).unwrap());
     let response = client.send(&get("/"));
     assert!(
         says(&response, 200, false) && response.ends_with("\r\n\r\nhome"),
