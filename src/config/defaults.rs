@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Config;
 use super::dirs::{absolute, default_name};
 use super::types::{
-    AcceptBalance, AccessLog, AppEnv, Control, Instances, Listen, ListenAddress, Log, LogFormat,
-    LogTarget, Root, Workers,
+    AcceptBalance, AccessLog, AppEnv, AppLogFormat, Control, Instances, Listen, ListenAddress, Log,
+    LogFormat, LogTarget, Overflow, Ratio, Root, Workers,
 };
 
 /// The port of the default address, unless `PORT` says another.
@@ -29,14 +29,24 @@ impl Config {
             pid_file: None,
             max_connections: 16_384,
             root: Root::Welcome,
+            request_id: Some("X-Request-ID".to_owned()),
             workers: Workers::default(),
             listen: Vec::new(),
             access_log: AccessLog {
                 path: LogTarget::Stdout,
                 format: access_log_format(&env),
+                sample: Ratio::ONE,
+                buffer: 256 << 10,
+                on_overflow: Overflow::Drop,
             },
             log: Log {
                 level: "info".to_owned(),
+                format: AppLogFormat::Auto,
+                rotate_size: 100 << 20,
+                rotate_interval: Duration::from_hours(24),
+                retain: 10,
+                compress: true,
+                disk_budget: 2 << 30,
             },
             control: Control {
                 socket: PathBuf::new(),

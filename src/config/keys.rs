@@ -4,7 +4,8 @@
 use super::Config;
 use super::key::{Key, Named};
 use super::kinds::{
-    Account, Count, File, Filter, Kind, Name, OneOf, Size, Span, Target, Workforce,
+    Account, Count, Field, File, Filter, Form, Kind, Name, OneOf, Part, Size, Span, Switch, Target,
+    Workforce,
 };
 use super::types::Listen;
 
@@ -66,6 +67,7 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(pid_file: File).depends(),
     key!(max_connections: Count, 1, 1 << 20),
     key!(root: File).depends(),
+    key!(request_id: Field),
     key!(workers.instances: Workforce).alias("worker_processes"),
     key!(workers.accept_balance: OneOf),
     key!(workers.listen_timeout: Span, 1, DAY),
@@ -79,8 +81,18 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(workers.heartbeat_timeout: Span, TWO_HEARTBEATS, DAY),
     key!(workers.drain_idle: Span, 0, HOUR),
     key!(access_log.path: Target),
-    key!(access_log.format: OneOf).depends(),
+    key!(access_log.format: Form).depends(),
+    key!(access_log.sample: Part),
+    // Less than two batches would be lost too often; more is not a buffer but a leak.
+    key!(access_log.buffer: Size, 64 << 10, 64 << 20),
+    key!(access_log.on_overflow: OneOf),
     key!(log.level: Filter),
+    key!(log.format: OneOf),
+    key!(log.rotate_size: Size, 0, 1 << 50),
+    key!(log.rotate_interval: Span, 0, 366 * DAY),
+    key!(log.retain: Count, 0, 1_000_000),
+    key!(log.compress: Switch),
+    key!(log.disk_budget: Size, 0, 1 << 60),
     key!(control.socket: File).depends(),
 ];
 

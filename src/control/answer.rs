@@ -165,6 +165,12 @@ pub(crate) struct Totals {
     pub(crate) handed_off: u64,
     /// Connections taken from the queue of another slot.
     pub(crate) adopted: u64,
+    /// Lines of the access log that were written.
+    #[serde(default)]
+    pub(crate) log_lines: u64,
+    /// Lines of the access log that were lost.
+    #[serde(default)]
+    pub(crate) log_dropped: u64,
 }
 
 #[cfg(test)]

@@ -183,6 +183,8 @@ fn totals(counters: &Counters) -> Totals {
         responses_5xx,
         handed_off: counters.handed_off,
         adopted: counters.adopted,
+        log_lines: counters.log_lines,
+        log_dropped: counters.log_dropped,
     }
 }
 

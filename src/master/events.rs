@@ -142,6 +142,7 @@ impl Master<'_> {
             return;
         };
         self.end_dumps(pid);
+        self.rotation.note_gone(pid);
         let row = self.scoreboard.snapshot(process.row);
         let (connections, inflight) = (row.connections, row.inflight);
         let uptime_ms = clock::now_ms().saturating_sub(process.born);
@@ -221,6 +222,11 @@ impl Master<'_> {
             }
             Report::Leaving => self.on_leaving(slot, role),
             Report::WantsLogs => self.reopen_logs(),
+            Report::Reopened(number) => {
+                if let Some(pid) = self.process_of(slot, role).map(|process| process.pid) {
+                    self.rotation.note_reopened(pid, number);
+                }
+            }
         }
     }
 

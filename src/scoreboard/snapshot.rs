@@ -19,6 +19,10 @@ pub(crate) struct Counters {
     pub(crate) handed_off: u64,
     /// Connections taken from the queue of another slot.
     pub(crate) adopted: u64,
+    /// Lines of the access log that were written.
+    pub(crate) log_lines: u64,
+    /// Lines of the access log that were lost.
+    pub(crate) log_dropped: u64,
 }
 
 impl Counters {
@@ -28,9 +32,11 @@ impl Counters {
     pub(super) const RESPONSES_1XX: usize = 3;
     pub(super) const HANDED_OFF: usize = 8;
     pub(super) const ADOPTED: usize = 9;
+    pub(super) const LOG_LINES: usize = 10;
+    pub(super) const LOG_DROPPED: usize = 11;
 
     /// The counters in the order of their cells.
-    pub(super) const NAMES: [&'static str; 10] = [
+    pub(super) const NAMES: [&'static str; 12] = [
         "requests",
         "accepted",
         "bytes",
@@ -41,6 +47,8 @@ impl Counters {
         "5xx",
         "handed_off",
         "adopted",
+        "log_lines",
+        "log_dropped",
     ];
 
     pub(super) fn from_words(words: &[AtomicU64]) -> Self {
@@ -52,6 +60,8 @@ impl Counters {
             responses: std::array::from_fn(|class| at(Self::RESPONSES_1XX + class)),
             handed_off: at(Self::HANDED_OFF),
             adopted: at(Self::ADOPTED),
+            log_lines: at(Self::LOG_LINES),
+            log_dropped: at(Self::LOG_DROPPED),
         }
     }
 
@@ -64,6 +74,8 @@ impl Counters {
             responses: std::array::from_fn(|class| self.responses[class] + other.responses[class]),
             handed_off: self.handed_off + other.handed_off,
             adopted: self.adopted + other.adopted,
+            log_lines: self.log_lines + other.log_lines,
+            log_dropped: self.log_dropped + other.log_dropped,
         }
     }
 }

@@ -93,6 +93,8 @@ impl Scoreboard {
             e,
             totals.handed_off,
             totals.adopted,
+            totals.log_lines,
+            totals.log_dropped,
         ];
         for (offset, value) in values.into_iter().enumerate() {
             head[TOTALS + offset].store(value, Ordering::Relaxed);

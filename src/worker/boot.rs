@@ -18,8 +18,8 @@ use super::orders::{Event, Orders};
 use super::stack::{self, ConnectionService, Stack};
 use crate::config::{Config, Root};
 use crate::exit::Exit;
-use crate::http::{BoxError, Files, Identity, LogBuffer, PeerAddr, Site, Welcome};
-use crate::log::chain;
+use crate::http::{BoxError, Files, Identity, LogBuffer, PeerAddr, RequestIds, Site, Welcome};
+use crate::log::{self, chain};
 use crate::master::{Drain, Log, Order, Plan, Report, Seed, Socket, Workload};
 use crate::net::{HandOffQueue, ListenerId};
 use crate::scoreboard::{Row, RowState, SlotId};
@@ -74,6 +74,7 @@ where
 /// Boots, serves and leaves.
 fn live<A: Site>(seed: Seed, make: impl AsyncFn(WorkerContext) -> Result<A, BoxError>) -> Exit {
     let row = seed.scoreboard.row(seed.row);
+    log::in_worker(seed.slot.0, seed.plan.generation);
     if let Err(error) = call_stack::capture_into(row.stack_area()) {
         tracing::warn!(%error, "stacks of this worker cannot be shown");
     }
@@ -110,6 +111,10 @@ struct Worker {
     acceptor: Rc<Acceptor>,
     connections: Connections,
     log: Option<Rc<LogBuffer>>,
+    /// What the master is to be told when everything is written to the former logs.
+    reopened: Cell<Option<u64>>,
+    /// When it has to be gone, on the shared clock.
+    deadline: Cell<Option<u64>>,
     /// Tells the stack that answers shall say `Connection: close`.
     draining: Rc<Cell<bool>>,
 }
@@ -150,10 +155,11 @@ impl Worker {
             .map_err(|error| failed(&link, chain(&*error)))?;
         let config = &plan.config;
         let draining = Rc::new(Cell::new(false));
-        let log = take_log(&plan, slot);
+        let log = take_log(&plan, slot, row);
         let shared = stack::Shared {
             row,
             log: log.clone(),
+            ids: RequestIds::new(config.request_id.as_deref()),
             draining: Rc::clone(&draining),
         };
         let connections = Connections::new(config.workers.drain_idle, row);
@@ -208,6 +214,8 @@ impl Worker {
             acceptor,
             connections,
             log,
+            reopened: Cell::new(None),
+            deadline: Cell::new(None),
             draining,
         })
     }
@@ -227,10 +235,18 @@ impl Worker {
         self.orders.report(&Report::Ready);
         let mut limit = None;
         let mut is_leaving = false;
+        let mut is_hasty = false;
         loop {
             let next = tokio::select! {
                 biased;
-                event = self.orders.next() => self.on_event(event),
+                event = self.orders.next() => {
+                    is_hasty |= matches!(event, Event::Quit);
+                    self.on_event(event)
+                }
+                () = settled(self.log.as_deref()), if self.reopened.get().is_some() => {
+                    self.report_reopened();
+                    Next::GoOn
+                }
                 () = self.connections.all_closed(), if is_leaving => Next::Quit,
                 () = wait_until(limit), if is_leaving => Next::Quit,
             };
@@ -245,7 +261,10 @@ impl Worker {
         }
         self.connections.abort_all();
         if let Some(log) = &self.log {
-            log.flush();
+            log.finish(self.patience(is_hasty)).await;
+        }
+        if self.reopened.get().is_some() {
+            self.report_reopened();
         }
         Exit::Done
     }
@@ -285,7 +304,10 @@ impl Worker {
                 }
             }
             Order::Forget(slot) => self.acceptor.forget(slot),
-            Order::Reopen(logs) => self.reopen(&logs, fds),
+            Order::Reopen { logs, number } => {
+                self.reopen(&logs, fds);
+                self.reopened.set(Some(number));
+            }
             Order::Drain(drain) => {
                 self.leave(drain);
                 return Next::Leave(None); // the master has the deadline
@@ -294,7 +316,24 @@ impl Worker {
         Next::GoOn
     }
 
+    /// How long the last lines of the log may take: until a little before the master's deadline;
+    /// `kill_timeout` where there is none; a moment when the worker was told to be quick.
+    fn patience(&self, is_hasty: bool) -> Duration {
+        const MOMENT: Duration = Duration::from_millis(250);
+        if is_hasty {
+            return MOMENT;
+        }
+        let left = self.deadline.get().map(|deadline| {
+            let left = deadline.saturating_sub(clock::now_ms());
+            Duration::from_millis(left).saturating_sub(2 * MOMENT)
+        });
+        let left = left.unwrap_or(self.plan.config.workers.kill_timeout);
+        left.max(MOMENT)
+    }
+
     fn leave(&self, drain: Drain) {
+        let deadline = drain.within_ms.map(|within| clock::now_ms() + within);
+        self.deadline.set(deadline);
         self.row.set_state(RowState::Closed);
         self.draining.set(true);
         self.acceptor.stop(drain.is_last);
@@ -304,6 +343,12 @@ impl Worker {
             Closing::Graceful
         };
         self.connections.drain(how, drain.within_ms);
+    }
+
+    fn report_reopened(&self) {
+        if let Some(number) = self.reopened.take() {
+            self.orders.report(&Report::Reopened(number));
+        }
     }
 
     /// Takes the log files that the master has opened anew.
@@ -326,12 +371,20 @@ impl Worker {
     }
 }
 
+/// Waits until everything is written to the former logs.
+async fn settled(log: Option<&LogBuffer>) {
+    const PAUSE: Duration = Duration::from_millis(5);
+    while log.is_some_and(|log| !log.is_settled()) {
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// Takes the access log out of this process's copy of the plan: a second descriptor would hold
 /// a rotated file open.
-fn take_log(plan: &Plan, slot: SlotId) -> Option<Rc<LogBuffer>> {
+fn take_log(plan: &Plan, slot: SlotId, row: Row<'static>) -> Option<Rc<LogBuffer>> {
     let file = plan.access_log.take()?;
-    let format = plan.config.access_log.format;
-    let buffer = LogBuffer::new(format, slot, plan.generation, file);
+    let config = &plan.config.access_log;
+    let buffer = LogBuffer::new(config, (slot, plan.generation), row, file);
     Some(Rc::new(buffer))
 }
 

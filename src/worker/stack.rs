@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 
 use crate::http::{
-    AccessLog, Body, BodyLimit, BodyWatch, Closing, Contain, LogBuffer, Logged, PeerAddr, Rules,
-    Site,
+    AccessLog, Body, BodyLimit, BodyWatch, Closing, Contain, LogBuffer, Logged, PeerAddr,
+    RequestIds, Rules, Site,
 };
 use crate::scoreboard::Row;
 
@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) row: Row<'static>,
     /// The access log, if there is one.
     pub(crate) log: Option<Rc<LogBuffer>>,
+    /// What gives requests their ids, if they have any.
+    pub(crate) ids: Option<RequestIds>,
     /// True from the moment the worker begins to leave.
     pub(crate) draining: Rc<Cell<bool>>,
 }
@@ -38,7 +40,12 @@ pub(crate) struct Stack<A> {
 /// Builds the stack around a site: an app, [`Files`](crate::http::Files) or the
 /// [`Welcome`](crate::http::Welcome) page. Read it from the bottom up, as a request comes in.
 pub(crate) fn stack<A: Site>(site: A, shared: Shared) -> Rc<Stack<A>> {
-    let Shared { row, log, draining } = shared;
+    let Shared {
+        row,
+        log,
+        ids,
+        draining,
+    } = shared;
     // The site, with its panics and errors turned into answers: what is above never fails.
     let layers = Contain::new(site);
     // A body that is announced too large is refused before the site spends anything on it.
@@ -48,7 +55,7 @@ pub(crate) fn stack<A: Site>(site: A, shared: Shared) -> Rc<Stack<A>> {
     // Refusals say `Connection: close` as well while the worker drains.
     let layers = Closing::new(layers, draining);
     // Outermost: sees every ending, also that of a client that left.
-    let layers = AccessLog::new(layers, row, log);
+    let layers = AccessLog::new(layers, row, log, ids);
     Rc::new(Stack { layers })
 }
 

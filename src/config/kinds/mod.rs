@@ -7,10 +7,10 @@ mod path;
 mod text;
 mod word;
 
-pub(super) use number::{Count, Size, Span, Workforce};
+pub(super) use number::{Count, Part, Size, Span, Workforce};
 pub(super) use path::{File, Target};
 pub(super) use text::{list, quote};
-pub(super) use word::{Account, Filter, Name, OneOf};
+pub(super) use word::{Account, Field, Filter, Form, Name, OneOf, Switch};
 
 /// How a field of type `T` is read and written.
 pub(super) trait Kind<T> {

@@ -1,4 +1,4 @@
-//! Layer, the outermost: what was asked, and what became of it?
+//! Layer, the outermost: what was asked, under which id, and what became of it?
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 
 use super::LogBuffer;
 use super::entry::{Entry, Ledger, Logged};
+use crate::http::request_id::RequestIds;
 use crate::http::{Body, Serve};
 use crate::scoreboard::Row;
 
@@ -27,12 +28,18 @@ pub(crate) struct AccessLog<S> {
 }
 
 impl<S> AccessLog<S> {
-    pub(crate) fn new(inner: S, row: Row<'static>, log: Option<Rc<LogBuffer>>) -> Self {
+    pub(crate) fn new(
+        inner: S,
+        row: Row<'static>,
+        log: Option<Rc<LogBuffer>>,
+        ids: Option<RequestIds>,
+    ) -> Self {
         Self {
             inner,
             ledger: Rc::new(Ledger {
                 row,
                 log,
+                ids,
                 inflight: Cell::new(0),
             }),
         }
@@ -44,11 +51,13 @@ impl<S: Serve> Service<Request<Body>> for AccessLog<S> {
     type Error = Infallible;
     type Future = AccessLogFuture<S::Future>;
 
-    fn call(&self, request: Request<Body>) -> Self::Future {
-        let entry = Entry::open(&self.ledger, &request);
+    fn call(&self, mut request: Request<Body>) -> Self::Future {
+        let entry = Entry::open(&self.ledger, &mut request);
         AccessLogFuture {
             inner: self.inner.call(request),
             entry: Some(entry),
+            held: None,
+            round: None,
         }
     }
 }
@@ -61,6 +70,10 @@ pin_project! {
         inner: F,
         // Goes over to the response's body; dropped here, the client has left.
         entry: Option<Entry>,
+        // The response, while it waits for the log.
+        held: Option<Response<Body>>,
+        // Which round of waiting this is part of.
+        round: Option<u64>,
     }
 }
 
@@ -72,11 +85,24 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(response) = ready!(this.inner.poll(cx));
+        let mut response = match this.held.take() {
+            Some(response) => response,
+            None => {
+                let Ok(response) = ready!(this.inner.poll(cx));
+                response
+            }
+        };
+        if let Some(entry) = this.entry.as_ref().filter(|entry| entry.has_to_wait()) {
+            *this.round = entry.wake_later(cx, *this.round);
+            if entry.has_to_wait() {
+                *this.held = Some(response);
+                return Poll::Pending;
+            }
+        }
         let Some(mut entry) = this.entry.take() else {
             return Poll::Pending; // polled after its end, which nobody does
         };
-        entry.head(response.status());
+        entry.head(&mut response);
         Poll::Ready(Ok(response.map(|body| Logged::new(body, entry))))
     }
 }

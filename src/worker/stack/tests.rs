@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, StreamBody};
 
 use self::client::Client;
 use super::*;
-use crate::config::LogFormat;
+use crate::config::{AccessLog, LogFormat, LogTarget, Overflow, Ratio};
 use crate::http::{Body, BoxError, Files, Identity, Welcome};
 use crate::scoreboard::{RowId, Scoreboard, SlotId};
 
@@ -31,9 +31,17 @@ impl Worker {
         let board: &'static Scoreboard = Box::leak(Box::new(Scoreboard::create().unwrap()));
         let file = tempfile::tempfile().unwrap();
         let target = file.try_clone().unwrap();
-        let log = Rc::new(LogBuffer::new(LogFormat::Common, SlotId(1), 2, target));
+        let config = AccessLog {
+            path: LogTarget::Stdout,
+            format: LogFormat::Common,
+            sample: Ratio::ONE,
+            buffer: 1 << 20,
+            on_overflow: Overflow::Drop,
+        };
+        let row = board.row(RowId(0));
+        let log = Rc::new(LogBuffer::new(&config, (SlotId(1), 2), row, target));
         Self {
-            row: board.row(RowId(0)),
+            row,
             log,
             file,
             draining: Rc::default(),
@@ -48,6 +56,7 @@ impl Worker {
             Shared {
                 row,
                 log,
+                ids: None,
                 draining: Rc::clone(&self.draining),
             },
         );
