@@ -155,11 +155,12 @@ mod tests {
     #[test]
     fn half_a_line_at_the_end_of_a_full_disk_is_ended_before_the_next() {
         let full = File::from(memfd_create("full", MFdFlags::MFD_ALLOW_SEALING).unwrap());
-        full.set_len(15).unwrap();
+        full.set_len(4096).unwrap();
         fcntl(&full, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW)).unwrap();
         let mut target = LineTarget::new(full.into());
-        let (written, result) = target.write_lines(b"0123456789\n0123456789\n");
-        assert_eq!((written, result.is_err()), (15, true));
+        let lines = format!("{}\n", "x".repeat(3000)).repeat(2);
+        let (written, result) = target.write_lines(lines.as_bytes());
+        assert_eq!((written, result.is_err()), (4096, true));
         let (reader, writer) = io::pipe().unwrap();
         target.file = File::from(OwnedFd::from(writer));
         assert!(target.write_lines(b"next\n").1.is_ok());

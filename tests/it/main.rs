@@ -33,6 +33,7 @@ mod instrument;
 /// The proofs under load: reloads, upgrades and kills without a lost request.
 mod load;
 /// The access log.
+mod log_files;
 mod logs;
 /// The file that tells scripts who the master is.
 mod pid_file;

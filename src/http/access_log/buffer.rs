@@ -174,6 +174,18 @@ impl LogBuffer {
         }
     }
 
+    /// Waits until everything is written.
+    #[cfg(test)]
+    pub(crate) fn write_out(&self) {
+        while !self.is_finished() {
+            std::thread::yield_now();
+        }
+        self.inner.borrow_mut().hand_over();
+        while !self.is_finished() {
+            std::thread::yield_now();
+        }
+    }
+
     fn is_finished(&self) -> bool {
         let inner = &mut *self.inner.borrow_mut();
         let is_idle = inner.batches.is_idle();

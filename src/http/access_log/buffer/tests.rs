@@ -1,5 +1,7 @@
 //! Lines into files, pipes that are stuck, pipes that are gone, and full disks.
 
+#![allow(clippy::disallowed_methods, reason = "a test may play the other side")]
+
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::os::unix::net::UnixStream;
