@@ -20,8 +20,9 @@ pub(crate) struct Chores {
 }
 
 impl Chores {
-    /// Looks for what there is to do around these logs. All of the old files must be complete.
-    pub(crate) fn find(logs: &[PathBuf], rules: Rules) -> Self {
+    /// Looks for what there is to do around these logs. Nothing is compressed unless all of the
+    /// old files are complete.
+    pub(crate) fn find(logs: &[PathBuf], rules: Rules, are_complete: bool) -> Self {
         let (mut old, mut paths) = (Vec::new(), Vec::new());
         let mut live = 0;
         for (log, path) in logs.iter().enumerate() {
@@ -38,7 +39,10 @@ impl Chores {
         }
         let doomed = rules.doomed(&old, live, logs.len());
         let is_packed = |index: &usize| {
-            rules.compress && old[*index].form == Form::Plain && !doomed.contains(index)
+            are_complete
+                && rules.compress
+                && old[*index].form == Form::Plain
+                && !doomed.contains(index)
         };
         let to_pack = (0..old.len()).filter(is_packed);
         Self {
@@ -162,7 +166,7 @@ mod tests {
         ] {
             fs::write(folder.path().join(name), &text).unwrap();
         }
-        let chores = Chores::find(std::slice::from_ref(&live), rules(2));
+        let chores = Chores::find(std::slice::from_ref(&live), rules(2), true);
         assert!(chores.run());
         let names = fs::read_dir(folder.path()).unwrap().flatten();
         let mut names: Vec<_> = names
@@ -180,7 +184,7 @@ mod tests {
         let mut read = String::new();
         GzDecoder::new(packed).read_to_string(&mut read).unwrap();
         assert!(read == text);
-        assert!(Chores::find(&[live], rules(2)).is_empty());
+        assert!(Chores::find(&[live], rules(2), true).is_empty());
     }
 
     #[test]

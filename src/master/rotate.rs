@@ -102,6 +102,8 @@ impl Master<'_> {
             return;
         }
         let rules = Rules::from(&self.plan.config.log);
+        // First, while what was put aside the last time is complete.
+        self.tidy_logs(&logs, rules);
         let mut moved = Vec::new();
         for log in &logs {
             if self.is_due(log, rules)
@@ -119,7 +121,6 @@ impl Master<'_> {
             }
             self.rotation.is_untidy = true;
         }
-        self.tidy_logs(&logs, rules);
     }
 
     /// The files that this server opens itself, where they really are.
@@ -179,18 +180,19 @@ impl Master<'_> {
         }
     }
 
-    /// Has old files compressed and deleted, once nobody writes to any of them.
+    /// Has old files deleted, and compressed once nobody writes to any of them.
     fn tidy_logs(&mut self, logs: &[PathBuf], rules: Rules) {
-        let is_busy = self.rotation.packer.is_some() || !self.rotation.awaited.is_empty();
-        if !self.rotation.is_untidy || is_busy {
+        if !self.rotation.is_untidy || self.rotation.packer.is_some() {
             return;
         }
-        let chores = Chores::find(logs, rules);
+        // A worker that does not answer must not fill the disk.
+        let is_complete = self.rotation.awaited.is_empty();
+        let chores = Chores::find(logs, rules, is_complete);
         if self.rotation.is_uncertain && !chores.is_empty() {
             self.rotation.is_uncertain = false;
             return self.reopen_logs(); // now it is known who has done with them
         }
-        self.rotation.is_untidy = false;
+        self.rotation.is_untidy = !is_complete;
         if chores.is_empty() {
             return;
         }

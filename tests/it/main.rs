@@ -32,8 +32,9 @@ mod http;
 mod instrument;
 /// The proofs under load: reloads, upgrades and kills without a lost request.
 mod load;
-/// The access log.
+/// The access log where it can be lost.
 mod log_files;
+/// The access log.
 mod logs;
 /// The file that tells scripts who the master is.
 mod pid_file;

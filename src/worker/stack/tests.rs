@@ -132,7 +132,7 @@ fn a_request_is_answered_counted_and_logged() {
     assert!(response.contains("content-length: 5\r\n") && response.ends_with("\r\n\r\nhello"));
     assert_eq!(
         worker.lines(),
-        ["192.0.2.7 - - \"GET /x?y HTTP/1.1\" 200 -"]
+        ["192.0.2.7 - - \"GET /x?y HTTP/1.1\" 200 5"]
     );
     let counters = worker.row.counters();
     assert_eq!(
@@ -201,7 +201,7 @@ fn a_client_that_leaves_in_between_is_logged_with_what_it_got() {
     assert_eq!(worker.row.inflight(), 0);
     assert_eq!(
         worker.lines(),
-        ["192.0.2.7 - - \"GET /stuck HTTP/1.1\" 200 5"]
+        ["192.0.2.7 - - \"GET /stuck HTTP/1.1\" 200 -"]
     );
 }
 
