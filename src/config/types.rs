@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Config;
+use super::pattern::Pattern;
 
 /// `APP_ENV`, or `NODE_ENV`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -331,6 +332,30 @@ pub(crate) struct AccessLog {
     pub(crate) path: LogTarget,
     /// What they look like.
     pub(crate) format: LogFormat,
+    /// Which part of the requests has a line; failures always have one.
+    pub(crate) sample: Ratio,
+    /// How many bytes of lines a worker keeps while they cannot be written.
+    pub(crate) buffer: u64,
+    /// What happens when there are more.
+    pub(crate) on_overflow: Overflow,
+}
+
+/// A part of a whole, in millionths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ratio(pub(crate) u32);
+
+impl Ratio {
+    /// The whole.
+    pub(crate) const ONE: Self = Self(1_000_000);
+}
+
+/// What happens when lines cannot be written as fast as they come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overflow {
+    /// Lines are lost, and counted.
+    Drop,
+    /// Responses wait.
+    Block,
 }
 
 /// Where a log goes.
@@ -347,7 +372,7 @@ pub(crate) enum LogTarget {
 }
 
 /// The formats of morgan, and JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LogFormat {
     /// Apache's combined format.
     Combined,
@@ -361,6 +386,8 @@ pub(crate) enum LogFormat {
     Tiny,
     /// One JSON object a line, with nginx's variable names.
     Json,
+    /// What the operator has composed.
+    Pattern(Pattern),
 }
 
 /// `[log]`.
@@ -368,6 +395,40 @@ pub(crate) enum LogFormat {
 pub(crate) struct Log {
     /// A level, or a filter as `RUST_LOG` takes it.
     pub(crate) level: String,
+    /// What its lines look like.
+    pub(crate) format: AppLogFormat,
+    /// The size at which a log file is put aside, in bytes; 0 is never.
+    pub(crate) rotate_size: u64,
+    /// How much time a log file covers, in local time; zero is any.
+    pub(crate) rotate_interval: Duration,
+    /// How many old files of each log are kept; 0 is all.
+    pub(crate) retain: u32,
+    /// Whether old files are compressed.
+    pub(crate) compress: bool,
+    /// How much all log files together may hold, in bytes; 0 is no limit.
+    pub(crate) disk_budget: u64,
+}
+
+impl Log {
+    /// Whether lines are JSON objects.
+    pub(crate) fn is_json(&self, env: &AppEnv) -> bool {
+        match self.format {
+            AppLogFormat::Auto => *env == AppEnv::Production,
+            AppLogFormat::Text => false,
+            AppLogFormat::Json => true,
+        }
+    }
+}
+
+/// What the lines of the server's own log look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AppLogFormat {
+    /// JSON in production, text elsewhere.
+    Auto,
+    /// Sentences with fields.
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 /// `[control]`.

@@ -101,6 +101,8 @@ impl Scoreboard {
             totals.timeouts,
             totals.broken,
             totals.blocked,
+            totals.log_lines,
+            totals.log_dropped,
         ];
         for (offset, value) in values.into_iter().enumerate() {
             head[TOTALS + offset].store(value, Ordering::Relaxed);

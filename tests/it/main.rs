@@ -44,6 +44,8 @@ mod instrument;
 /// Files that the kernel sends.
 mod large_files;
 mod load;
+/// The access log where it can be lost.
+mod log_files;
 /// The access log.
 mod logs;
 /// The file that tells scripts who the master is.
