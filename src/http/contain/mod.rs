@@ -144,7 +144,7 @@ where
                 };
                 ready!(poll_timer(this.timer, limit, cx));
                 this.shared.drop_quietly(asked, || this.inner.set(None));
-                Err(this.shared.timed_out())
+                Err(this.shared.timed_out(asked, limit))
             }
             Ok(None) => Err(this.panic.take().unwrap_or_else(nothing_left)),
             Err(panic) => {
