@@ -108,7 +108,7 @@ impl Containment {
         response: Response<Body>,
     ) -> Response<Body> {
         let (parts, body) = response.into_parts();
-        let watched = Watched::new(body, asked, parts.status, Arc::clone(self));
+        let watched = Watched::new(body, asked, &parts, Arc::clone(self));
         Response::from_parts(parts, Body::new(watched))
     }
 }
