@@ -34,7 +34,7 @@
 //!
 //! The guides, in the order of reading: [`configuration`](guide::configuration),
 //! [`reload_and_upgrade`](guide::reload_and_upgrade), [`signals`](guide::signals),
-//! [`life_of_a_worker`](guide::life_of_a_worker), [`architecture`](guide::architecture).
+//! [`life_of_a_worker`](guide::life_of_a_worker), [`errors`](guide::errors), [`architecture`](guide::architecture).
 
 mod cli;
 mod config;
@@ -60,6 +60,8 @@ pub mod guide {
     pub mod architecture {}
     #[doc = include_str!("docs/configuration.md")]
     pub mod configuration {}
+    #[doc = include_str!("docs/errors.md")]
+    pub mod errors {}
     #[doc = include_str!("docs/life-of-a-worker.md")]
     pub mod life_of_a_worker {}
     #[doc = include_str!("docs/reload-and-upgrade.md")]
