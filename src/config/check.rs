@@ -10,6 +10,7 @@ use super::problem::{Place, Problem};
 use super::raw::Raw;
 use super::sources::Sources;
 use super::types::{Instances, Root};
+use super::usual;
 use super::winners::Winners;
 use crate::sys::user;
 
@@ -38,6 +39,7 @@ pub(super) fn check(
     check.control_socket();
     check.identity();
     check.heartbeats();
+    usual::check(&check.config, &check.said, check.problems);
     let mut config = check.config;
     config.listen = listen::check(raw, env, problems);
     config

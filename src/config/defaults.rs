@@ -9,6 +9,7 @@ use super::types::{
     AcceptBalance, AccessLog, AppEnv, Control, Instances, Listen, ListenAddress, Log, LogFormat,
     LogTarget, Root, Workers,
 };
+use super::usual::{Cors, Csrf, Endpoints, Limits, RealIp, SecurityHeaders};
 
 /// The port of the default address, unless `PORT` says another.
 pub(super) const PORT: u16 = 8080;
@@ -35,6 +36,12 @@ impl Config {
                 path: LogTarget::Stdout,
                 format: access_log_format(&env),
             },
+            real_ip: RealIp::unsaid(),
+            security_headers: SecurityHeaders::default(),
+            cors: Cors::default(),
+            csrf: Csrf::default(),
+            endpoints: Endpoints::default(),
+            limits: Limits::default(),
             log: Log {
                 level: "info".to_owned(),
             },

@@ -195,7 +195,7 @@ fn said(value: &DeValue<'_>) -> Said {
             texts.map_or(Said::Other("a list of other things than texts"), Said::List)
         }
         DeValue::Float(_) => Said::Other("a number with a fraction"),
-        DeValue::Boolean(_) => Said::Other("a boolean"),
+        DeValue::Boolean(value) => Said::Boolean(*value),
         DeValue::Datetime(_) => Said::Other("a date"),
         DeValue::Table(_) => Said::Other("a table"),
     }

@@ -4,7 +4,7 @@
 use super::Config;
 use super::key::{Key, Named};
 use super::kinds::{
-    Account, Count, File, Filter, Kind, Name, OneOf, Size, Span, Target, Workforce,
+    Account, Count, FieldValue, Fields, File, Filter, Kind, Methods, Name, OneOf, Origins, Proxies, Size, Span, Switch, Target, UrlPath, Workforce,
 };
 use super::types::Listen;
 
@@ -80,6 +80,31 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(workers.drain_idle: Span, 0, HOUR),
     key!(access_log.path: Target),
     key!(access_log.format: OneOf).depends(),
+    key!(real_ip.trusted: Proxies),
+    key!(real_ip.header: OneOf),
+    key!(real_ip.recursive: Switch),
+    key!(security_headers.enabled: Switch),
+    key!(security_headers.strict_transport_security: FieldValue),
+    key!(security_headers.content_security_policy: FieldValue),
+    key!(security_headers.x_frame_options: FieldValue),
+    key!(security_headers.referrer_policy: FieldValue),
+    key!(security_headers.cross_origin_opener_policy: FieldValue),
+    key!(security_headers.cross_origin_resource_policy: FieldValue),
+    key!(security_headers.cross_origin_embedder_policy: FieldValue),
+    key!(cors.origins: Origins),
+    key!(cors.methods: Methods),
+    key!(cors.headers: Fields),
+    key!(cors.expose_headers: Fields),
+    key!(cors.credentials: Switch),
+    key!(cors.max_age: Span, 0, DAY),
+    key!(csrf.enabled: Switch),
+    key!(csrf.trusted_origins: Origins),
+    key!(endpoints.livez: UrlPath),
+    key!(endpoints.readyz: UrlPath),
+    key!(endpoints.log: Switch),
+    key!(limits.max_concurrency: Count, 0, 1 << 20),
+    key!(limits.queue: Count, 0, 1 << 20),
+    key!(limits.queue_timeout: Span, 1, HOUR),
     key!(log.level: Filter),
     key!(control.socket: File).depends(),
 ];

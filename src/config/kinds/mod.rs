@@ -4,13 +4,17 @@ use super::key::{Limits, Said};
 
 mod number;
 mod path;
+mod proxies;
 mod text;
+mod web;
 mod word;
 
 pub(super) use number::{Count, Size, Span, Workforce};
 pub(super) use path::{File, Target};
+pub(super) use proxies::Proxies;
 pub(super) use text::{list, quote};
-pub(super) use word::{Account, Filter, Name, OneOf};
+pub(super) use web::{FieldValue, Fields, Methods, Origins, UrlPath};
+pub(super) use word::{Account, Filter, Name, OneOf, Switch};
 
 /// How a field of type `T` is read and written.
 pub(super) trait Kind<T> {

@@ -15,11 +15,17 @@ pub(in crate::config) fn list(said: &Said) -> Option<Vec<String>> {
                 .filter(|part| !part.is_empty());
             Some(parts.map(str::to_owned).collect())
         }
-        Said::Integer(_) | Said::Other(_) => None,
+        Said::Integer(_) | Said::Boolean(_) | Said::Other(_) => None,
     }
 }
 
 /// A text of TOML.
 pub(in crate::config) fn quote(text: &str) -> String {
     toml::Value::from(escape(text)).to_string()
+}
+
+/// A list of texts of TOML.
+pub(in crate::config) fn quote_list(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| quote(text)).collect();
+    format!("[{}]", texts.join(", "))
 }

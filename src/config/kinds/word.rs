@@ -8,6 +8,7 @@ use crate::config::dirs::is_name;
 use crate::config::key::{Limits, Said};
 use crate::config::suggest::{hint, nearest};
 use crate::config::types::{AcceptBalance, LogFormat};
+use crate::config::usual::ForwardedHeader;
 
 /// One word out of a few.
 pub(in crate::config) struct OneOf;
@@ -20,6 +21,9 @@ pub(in crate::config) struct Account;
 
 /// What a log lets through.
 pub(in crate::config) struct Filter;
+
+/// On or off.
+pub(in crate::config) struct Switch;
 
 /// A type with a word for each of its values.
 pub(in crate::config) trait Choice: Copy + PartialEq + 'static {
@@ -45,6 +49,14 @@ impl Choice for LogFormat {
         ("short", Self::Short),
         ("tiny", Self::Tiny),
         ("json", Self::Json),
+    ];
+}
+
+impl Choice for ForwardedHeader {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("X-Forwarded-For", Self::XForwardedFor),
+        ("Forwarded", Self::Forwarded),
+        ("X-Real-IP", Self::XRealIp),
     ];
 }
 
@@ -121,5 +133,20 @@ impl Kind<String> for Filter {
 
     fn show(value: &String) -> String {
         quote(value)
+    }
+}
+
+impl Kind<bool> for Switch {
+    fn read(said: &Said, _limits: &Limits<'_>) -> Result<bool, String> {
+        match said {
+            Said::Boolean(value) => Ok(*value),
+            Said::Word(word) if word == "true" => Ok(true),
+            Said::Word(word) if word == "false" => Ok(false),
+            _ => Err(said.not("true or false")),
+        }
+    }
+
+    fn show(value: &bool) -> String {
+        value.to_string()
     }
 }

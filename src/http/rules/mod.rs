@@ -7,6 +7,7 @@
 //! allows. What it leaves open is the host and the form of the target.
 
 mod host;
+pub(super) use host::is_valid as is_valid_host;
 #[cfg(test)]
 mod tests;
 
