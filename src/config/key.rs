@@ -13,9 +13,9 @@ pub(super) enum Said {
     Integer(i64),
     /// A list of texts of a file.
     List(Vec<String>),
-    /// `true` or `false` of a file.
+    /// A truth value of a file.
     Boolean(bool),
-    /// Something else of a file, such as "a date"; no key takes it.
+    /// Something else of a file, such as "a float"; no key takes it.
     Other(&'static str),
     /// A word from outside a file, where everything is text: the key decides what it is.
     Word(String),
@@ -26,7 +26,7 @@ impl Said {
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Word(text) => Some(text),
-            Self::Integer(_) | Self::List(_) | Self::Boolean(_) | Self::Other(_) => None,
+            Self::Integer(_) | Self::Boolean(_) | Self::List(_) | Self::Other(_) => None,
         }
     }
 
@@ -40,8 +40,8 @@ impl Said {
         let found = match self {
             Self::Text(text) | Self::Word(text) => &format!("the text {text:?}"),
             Self::Integer(_) => "an integer",
-            Self::List(_) => "a list",
             Self::Boolean(_) => "a boolean",
+            Self::List(_) => "a list",
             Self::Other(what) => what,
         };
         format!("expected {expected}, found {found}")

@@ -4,7 +4,8 @@
 use super::Config;
 use super::key::{Key, Named};
 use super::kinds::{
-    Account, Count, FieldValue, Fields, File, Filter, Kind, Methods, Name, OneOf, Origins, Proxies, Size, Span, Switch, Target, UrlPath, Workforce,
+    Account, Count, FieldValue, Fields, File, Filter, Kind, MediaTypes, Methods, Name, OneOf,
+    Origins, Proxies, Several, Size, Span, Switch, Target, UrlPath, Workforce,
 };
 use super::types::Listen;
 
@@ -78,6 +79,14 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(workers.stall_timeout: Span, TWO_HEARTBEATS, MINUTE),
     key!(workers.heartbeat_timeout: Span, TWO_HEARTBEATS, DAY),
     key!(workers.drain_idle: Span, 0, HOUR),
+    key!(gzip.enabled: Switch),
+    key!(gzip.types: MediaTypes),
+    key!(gzip.min_length: Size, 0, 1 << 30),
+    key!(gzip.encodings: Several),
+    // Higher ones look back further than browsers must.
+    key!(gzip.zstd_level: Count, 1, 19),
+    key!(gzip.br_level: Count, 0, 11),
+    key!(gzip.gzip_level: Count, 1, 9),
     key!(access_log.path: Target),
     key!(access_log.format: OneOf).depends(),
     key!(real_ip.trusted: Proxies),

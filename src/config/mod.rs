@@ -41,8 +41,8 @@ pub(crate) use load::{Loaded, load};
 pub(crate) use problem::Problems;
 pub(crate) use sources::{Flags, Sources};
 pub(crate) use types::{
-    AcceptBalance, AccessLog, AppEnv, Control, Listen, ListenAddress, Log, LogFormat, LogTarget,
-    Root, Workers,
+    AcceptBalance, AccessLog, AppEnv, Control, Encoding, Gzip, Listen, ListenAddress, Log,
+    LogFormat, LogTarget, Root, Workers,
 };
 pub(crate) use usual::{
     Allowed, Cors, Csrf, Endpoints, ForwardedHeader, Limits, RealIp, SecurityHeaders, TrustedProxy,
@@ -74,6 +74,8 @@ pub(crate) struct Config {
     pub(crate) workers: Workers,
     /// Where connections are taken, in the order given; never empty, no address twice.
     pub(crate) listen: Vec<Listen>,
+    /// Compression of responses.
+    pub(crate) gzip: Gzip,
     /// One line per request.
     pub(crate) access_log: AccessLog,
     /// Whose word counts about where a request came from.

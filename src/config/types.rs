@@ -141,6 +141,58 @@ pub(crate) enum ListenAddress {
     Unix(PathBuf),
 }
 
+/// `[gzip]`: compression, of every kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Gzip {
+    /// Whether responses are compressed.
+    pub(crate) enabled: bool,
+    /// The media types that are: `type/subtype`, `type/*` or `*+suffix`, in lower case.
+    pub(crate) types: Vec<String>,
+    /// The smallest body that is, in bytes.
+    pub(crate) min_length: u64,
+    /// With what, the best first.
+    pub(crate) encodings: Vec<Encoding>,
+    /// How hard zstd tries, 1 to 19.
+    pub(crate) zstd_level: u8,
+    /// How hard brotli tries, 0 to 11.
+    pub(crate) br_level: u8,
+    /// How hard gzip tries, 1 to 9.
+    pub(crate) gzip_level: u8,
+}
+
+/// A content coding (RFC 9110, 8.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    /// RFC 8878.
+    Zstd,
+    /// RFC 7932.
+    Brotli,
+    /// RFC 1952.
+    Gzip,
+}
+
+impl Encoding {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 3;
+
+    /// All of them, in the order of our preference.
+    pub(crate) const ALL: [Self; Self::COUNT] = [Self::Zstd, Self::Brotli, Self::Gzip];
+
+    /// Its place in [`ALL`](Self::ALL).
+    pub(crate) const fn number(self) -> usize {
+        self as usize
+    }
+
+    /// Its word in `Accept-Encoding` and `Content-Encoding`.
+    pub(crate) const fn token(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Brotli => "br",
+            Self::Gzip => "gzip",
+        }
+    }
+}
+
 /// `[access_log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AccessLog {

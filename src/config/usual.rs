@@ -193,11 +193,7 @@ impl Default for Limits {
 }
 
 /// The checks that look further than one value.
-pub(super) fn check(
-    config: &Config,
-    said: &Winners<'_, Config>,
-    problems: &mut Vec<Problem>,
-) {
+pub(super) fn check(config: &Config, said: &Winners<'_, Config>, problems: &mut Vec<Problem>) {
     let cors = &config.cors;
     let lists = [
         ("origins", &cors.origins, "https://example.com"),

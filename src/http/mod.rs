@@ -5,6 +5,7 @@ mod access_log;
 mod body;
 mod body_limit;
 mod closing;
+mod compression;
 mod contain;
 mod files;
 mod page;

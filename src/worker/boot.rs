@@ -215,6 +215,7 @@ impl Worker {
     /// Serves until it is told to leave.
     async fn serve(mut self) -> Exit {
         spawn_local(self.connections.clone().sweep_forever());
+        spawn_local(self.connections.clone().wake_forever());
         let housekeep = heartbeat::housekeep(
             Rc::clone(&self.acceptor),
             self.connections.clone(),
@@ -344,12 +345,20 @@ fn serve_with<A: Site>(
     config: &Config,
 ) -> impl Fn(OwnedFd, ListenerId) + 'static {
     let usual = Rc::new(Limits::from(&config.listen[0])); // there is one at least
+    let service = move |limits: &Limits, peer: Peer, watch| {
+        let max_body = (limits.max_body > 0).then_some(limits.max_body);
+        ConnectionService::new(Rc::clone(&stack), address(peer), max_body, watch)
+    };
+    let resumed = service.clone();
+    connections.on_woken(move |connections, parked| {
+        let limits = Rc::clone(&parked.limits);
+        connections.resume(parked, |peer, watch| resumed(&limits, *peer, watch));
+    });
     move |socket, listener| {
         let limits = Rc::clone(limits.get(&listener).unwrap_or(&usual));
-        let max_body = (limits.max_body > 0).then_some(limits.max_body);
-        let stack = Rc::clone(&stack);
+        let granted = Rc::clone(&limits);
         connections.serve(socket, limits, |peer, watch| {
-            ConnectionService::new(stack, address(*peer), max_body, watch)
+            service(&granted, *peer, watch)
         });
     }
 }

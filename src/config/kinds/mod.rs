@@ -2,19 +2,23 @@
 
 use super::key::{Limits, Said};
 
+mod media;
 mod number;
 mod path;
 mod proxies;
+mod switch;
 mod text;
 mod web;
 mod word;
 
+pub(super) use media::MediaTypes;
 pub(super) use number::{Count, Size, Span, Workforce};
 pub(super) use path::{File, Target};
 pub(super) use proxies::Proxies;
+pub(super) use switch::Switch;
 pub(super) use text::{list, quote};
 pub(super) use web::{FieldValue, Fields, Methods, Origins, UrlPath};
-pub(super) use word::{Account, Filter, Name, OneOf, Switch};
+pub(super) use word::{Account, Filter, Name, OneOf, Several};
 
 /// How a field of type `T` is read and written.
 pub(super) trait Kind<T> {

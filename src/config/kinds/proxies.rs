@@ -1,4 +1,5 @@
-//! The proxies that are trusted: addresses, networks, and Express's names for some of them.
+//! The proxies that are trusted: addresses, networks, and Express's names for some of them; and
+//! where they name the client.
 
 use std::net::IpAddr;
 
@@ -6,9 +7,10 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::Kind;
 use super::text::{list, quote_list};
+use super::word::Choice;
 use crate::config::key::{Limits, Said};
 use crate::config::suggest::{hint, nearest};
-use crate::config::usual::TrustedProxy;
+use crate::config::usual::{ForwardedHeader, TrustedProxy};
 
 /// A list of trusted proxies.
 pub(in crate::config) struct Proxies;
@@ -21,6 +23,14 @@ const NAMES: [(&str, TrustedProxy); 5] = [
     ("uniquelocal", TrustedProxy::UniqueLocal),
     ("private", TrustedProxy::Private),
 ];
+
+impl Choice for ForwardedHeader {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("X-Forwarded-For", Self::XForwardedFor),
+        ("Forwarded", Self::Forwarded),
+        ("X-Real-IP", Self::XRealIp),
+    ];
+}
 
 impl Kind<Vec<TrustedProxy>> for Proxies {
     fn read(said: &Said, _limits: &Limits<'_>) -> Result<Vec<TrustedProxy>, String> {
@@ -58,7 +68,10 @@ fn canonical(net: IpNet) -> IpNet {
     let IpNet::V6(v6) = net else { return net };
     let mapped = v6.addr().to_ipv4_mapped();
     let length = v6.prefix_len().checked_sub(96);
-    match mapped.zip(length).map(|(address, length)| Ipv4Net::new(address, length)) {
+    match mapped
+        .zip(length)
+        .map(|(address, length)| Ipv4Net::new(address, length))
+    {
         Some(Ok(v4)) => IpNet::V4(v4),
         _ => net,
     }
@@ -94,6 +107,10 @@ mod tests {
         for text in ["10.0.0.0/33", "10.0.0", "", "unix:/run/x", "fe80::1%eth0"] {
             assert!(proxy(text).is_err(), "{text}");
         }
-        assert!(proxy("lopback").unwrap_err().ends_with("did you mean `loopback`?"));
+        assert!(
+            proxy("lopback")
+                .unwrap_err()
+                .ends_with("did you mean `loopback`?")
+        );
     }
 }

@@ -194,7 +194,8 @@ fn as_browsers_write(text: &str) -> Option<String> {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (rest, None),
     };
-    let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let is_port =
+        |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
     if !is_scheme || !is_host(host) || !port.is_none_or(is_port) {
         return None;
     }
@@ -205,7 +206,10 @@ fn as_browsers_write(text: &str) -> Option<String> {
 }
 
 fn is_host(host: &str) -> bool {
-    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+    match host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => {
             let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
@@ -255,9 +259,17 @@ mod tests {
             let what = origin(bad, &[]).unwrap_err();
             let end = meant.map_or(String::new(), |meant| format!("did you mean `{meant}`?"));
             assert!(what.ends_with(&end), "{bad}: {what}");
-            assert_eq!(what.contains("did you mean"), meant.is_some(), "{bad}: {what}");
+            assert_eq!(
+                what.contains("did you mean"),
+                meant.is_some(),
+                "{bad}: {what}"
+            );
         }
-        assert!(origin("null", &[]).unwrap_err().contains("any page can have it"));
+        assert!(
+            origin("null", &[])
+                .unwrap_err()
+                .contains("any page can have it")
+        );
         assert!(origin("capacitor://localhost", &["http", "https"]).is_err());
     }
 }

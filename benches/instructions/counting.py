@@ -1,0 +1,150 @@
+"""One row: the server under callgrind, twice, and the difference of both runs per request."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from plan import Row
+
+FEW, MANY = 3_200, 16_000
+"""Requests of the two runs: what a start and an end cost is in both, and so in neither."""
+CONNECTIONS = 32
+"""Kept alive, all asked before any is read, as a load generator does."""
+LIMIT = 120.0
+"""Seconds that anything may take; valgrind is some fifty times slower than the machine."""
+
+
+class Trouble(Exception):
+    """Why nothing could be counted, and what to do."""
+
+
+def count(row: Row, headers: dict[str, str], target: Path, keep: Path | None) -> int:
+    """Instructions per request in user space."""
+    program = target / row.program
+    if not program.exists():
+        raise Trouble(f"{program} is missing: cargo build --release --examples --bins")
+    if not shutil.which("valgrind"):
+        raise Trouble("valgrind is missing (Debian: apt-get install valgrind)")
+    few, many = (run(row, headers, program, requests, keep) for requests in (FEW, MANY))
+    return round((many - few) / (MANY - FEW))
+
+
+def run(row: Row, headers: dict[str, str], program: Path, requests: int, keep: Path | None) -> int:
+    """Instructions of a worker that serves so many requests."""
+    with tempfile.TemporaryDirectory(prefix="appserver-instructions-") as folder:
+        scratch = Path(folder)
+        (scratch / "public").mkdir()
+        (scratch / "public/index.html").write_text("<!doctype html>\n<title>hello</title>\n")
+        (scratch / "public/1k.bin").write_bytes(bytes(range(256)) * 4)
+        port = free_port()
+        (scratch / "site.toml").write_text(
+            f'listen = ["127.0.0.1:{port}"]\nroot = "public"\n{row.config}\n'
+            "[workers]\ninstances = 1\nlisten_timeout = '2m'\nstall_timeout = '1m'\nheartbeat_timeout = '10m'\n"
+            f"[access_log]\npath = 'access.log'\nformat = 'combined'\n[control]\nsocket = '{scratch}/control.sock'\n"
+        )
+        output = scratch / "callgrind.%p"
+        words = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", "-q"]
+        words += [str(program.resolve()), "--config", str(scratch / "site.toml")]
+        server = subprocess.Popen(words, cwd=scratch, stdout=subprocess.DEVNULL, stderr=(scratch / "errors").open("w"))
+        try:
+            talk(port, request(row, port, headers), requests, server)
+            server.send_signal(signal.SIGTERM)
+            server.wait(LIMIT)
+        except (subprocess.TimeoutExpired, OSError) as error:
+            raise Trouble(f"{row.key}: {error}\n{(scratch / 'errors').read_text()[-2000:]}") from error
+        finally:
+            if server.poll() is None:
+                server.kill()
+                server.wait()
+        files = [path for path in scratch.glob("callgrind.*") if path.suffix != f".{server.pid}"]
+        if not files:
+            raise Trouble(f"{row.key}: callgrind has written nothing for the worker")
+        totals = {path: total(path) for path in files}
+        worker = max(totals, key=lambda path: totals[path])
+        if keep:
+            keep.mkdir(parents=True, exist_ok=True)
+            shutil.copy(worker, keep / f"{row.key}.{requests}.callgrind")
+        return totals[worker]
+
+
+def total(path: Path) -> int:
+    """The sum that callgrind writes at the end."""
+    for line in reversed(path.read_text().splitlines()):
+        if line.startswith(("totals:", "summary:")):
+            return int(line.split()[1])
+    return 0
+
+
+def request(row: Row, port: int, headers: dict[str, str]) -> bytes:
+    """What wrk would send."""
+    lines = [f"GET {row.path} HTTP/1.1", f"Host: 127.0.0.1:{port}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def talk(port: int, message: bytes, requests: int, server: subprocess.Popen[bytes]) -> None:
+    """Sends so many requests over a fixed number of connections, and reads every answer."""
+    sockets = [connect(port, server) for _ in range(CONNECTIONS)]
+    sockets[0].sendall(message)
+    length = first_answer(sockets[0])
+    for _ in range(requests // CONNECTIONS):
+        for sock in sockets:
+            sock.sendall(message)
+        for sock in sockets:
+            receive(sock, length)
+    for sock in sockets:
+        sock.close()
+
+
+def first_answer(sock: socket.socket) -> int:
+    """Reads one whole answer; its length is that of all others."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += some(sock)
+    head, body = data.split(b"\r\n\r\n", 1)
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise OSError(f"answered {head[:200]!r}")
+    fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    size = int(fields[b"content-length"])
+    while len(body) < size:
+        body += some(sock)
+    return len(head) + 4 + size
+
+
+def receive(sock: socket.socket, length: int) -> None:
+    """Reads so many bytes."""
+    while length > 0:
+        length -= len(some(sock))
+
+
+def some(sock: socket.socket) -> bytes:
+    """What has come."""
+    data = sock.recv(65536)
+    if not data:
+        raise OSError("the server has closed a connection")
+    return data
+
+
+def connect(port: int, server: subprocess.Popen[bytes]) -> socket.socket:
+    """A connection, as soon as there is somebody to talk to."""
+    end = time.monotonic() + LIMIT
+    while True:
+        try:
+            sock = socket.create_connection(("127.0.0.1", port), timeout=LIMIT)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return sock
+        except ConnectionRefusedError:
+            if server.poll() is not None or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
