@@ -165,6 +165,8 @@ pub(crate) struct Totals {
     pub(crate) handed_off: u64,
     /// Connections taken from the queue of another slot.
     pub(crate) adopted: u64,
+    /// Requests sent away because too many others were there.
+    pub(crate) shed: u64,
 }
 
 #[cfg(test)]

@@ -38,11 +38,7 @@ pub(super) struct Ask<M>(RefCell<M>);
 
 impl<M> Ask<M>
 where
-    M: Service<
-            Request<Body>,
-            Response = Response<Option<Request<Body>>>,
-            Error = Infallible,
-        >,
+    M: Service<Request<Body>, Response = Response<Option<Request<Body>>>, Error = Infallible>,
 {
     pub(super) fn new(middleware: M) -> Self {
         Self(RefCell::new(middleware))

@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
+use super::concurrency::Place;
 use super::{BodyWatch, RequestBody};
 
 /// An error of any type, as services and bodies report it.
@@ -34,6 +35,8 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Default)]
 pub struct Body {
     kind: Kind,
+    /// What is held until the body has been sent, or is given up.
+    place: Option<Place>,
 }
 
 /// What a body is made of.
@@ -54,7 +57,17 @@ impl Body {
     /// A body without content.
     #[must_use]
     pub const fn empty() -> Self {
-        Self { kind: Kind::Empty }
+        Self::of(Kind::Empty)
+    }
+
+    const fn of(kind: Kind) -> Self {
+        Self { kind, place: None }
+    }
+
+    /// The same body, which keeps this place until it is dropped.
+    pub(super) fn keeping(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
     }
 
     /// The body of a request that came by a connection; `watch` was reset for it.
@@ -82,8 +95,8 @@ impl Body {
         if let Some(same) = (&mut body as &mut dyn Any).downcast_mut::<Option<Self>>() {
             return same.take().unwrap_or_default();
         }
-        body.map_or_else(Self::empty, |body| Self {
-            kind: Kind::Stream(body.map_err(Into::into).boxed_unsync()),
+        body.map_or_else(Self::empty, |body| {
+            Self::of(Kind::Stream(body.map_err(Into::into).boxed_unsync()))
         })
     }
 }
@@ -141,19 +154,17 @@ impl fmt::Debug for Body {
 
 impl From<RequestBody> for Body {
     fn from(request: RequestBody) -> Self {
-        let kind = Kind::Request(Box::new(request));
-        Self { kind }
+        Self::of(Kind::Request(Box::new(request)))
     }
 }
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        let kind = if bytes.is_empty() {
+        Self::of(if bytes.is_empty() {
             Kind::Empty
         } else {
             Kind::Whole(bytes)
-        };
-        Self { kind }
+        })
     }
 }
 

@@ -20,7 +20,7 @@ use tower::Layer;
 use tower_http::cors::{self, AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use super::ask::{Ask, HandBack};
-use super::{Body, Decided, Serve, refuse};
+use super::{Body, Decided, Serve, refuse, rules};
 use crate::config::{self, Allowed};
 
 /// Adds the fields of CORS to every response, and answers preflights by itself.
@@ -65,7 +65,9 @@ fn ask(
     rules: &Ask<cors::Cors<HandBack>>,
     mut request: Request<Body>,
 ) -> (http::response::Parts, Option<Request<Body>>) {
-    let is_plain_options = *request.method() == Method::OPTIONS && !is_preflight(request.headers());
+    // Whatever is no preflight, or none that may be answered, goes on to the layers inside.
+    let is_preflight = is_preflight(request.headers()) && rules::allow(&mut request);
+    let is_plain_options = *request.method() == Method::OPTIONS && !is_preflight;
     if is_plain_options {
         *request.method_mut() = Method::GET; // as which it is treated
     }

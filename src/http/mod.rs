@@ -2,21 +2,29 @@
 //! in `worker/stack.rs`, and nowhere else.
 
 mod access_log;
+mod ask;
 mod body;
 mod body_limit;
 mod closing;
 mod compression;
+mod concurrency;
 mod contain;
+mod cors;
+mod csrf;
+mod endpoints;
 mod files;
 mod page;
 mod peer;
+mod real_ip;
 mod request_body;
 mod rules;
+mod security_headers;
 mod watch;
 mod welcome;
 
 pub use body::{Body, BoxError};
 pub use peer::PeerAddr;
+pub use real_ip::{Forwarded, ProxyAddr};
 use request_body::BodyBroken;
 pub use request_body::BodyTooLarge;
 pub(crate) use request_body::RequestBody;
@@ -24,9 +32,15 @@ pub(crate) use request_body::RequestBody;
 pub(crate) use access_log::{AccessLog, LogBuffer, Logged};
 pub(crate) use body_limit::BodyLimit;
 pub(crate) use closing::Closing;
+pub(crate) use concurrency::Concurrency;
 pub(crate) use contain::{Contain, Site};
+pub(crate) use cors::Cors;
+pub(crate) use csrf::Csrf;
+pub(crate) use endpoints::Endpoints;
 pub(crate) use files::Files;
+pub(crate) use real_ip::RealIp;
 pub(crate) use rules::Rules;
+pub(crate) use security_headers::SecurityHeaders;
 pub(crate) use watch::BodyWatch;
 pub(crate) use welcome::{Identity, Welcome};
 

@@ -102,9 +102,18 @@ impl Fields {
             (CONTENT_SECURITY_POLICY, &config.content_security_policy),
             (X_FRAME_OPTIONS, &config.x_frame_options),
             (REFERRER_POLICY, &config.referrer_policy),
-            (named("cross-origin-opener-policy"), &config.cross_origin_opener_policy),
-            (named("cross-origin-resource-policy"), &config.cross_origin_resource_policy),
-            (named("cross-origin-embedder-policy"), &config.cross_origin_embedder_policy),
+            (
+                named("cross-origin-opener-policy"),
+                &config.cross_origin_opener_policy,
+            ),
+            (
+                named("cross-origin-resource-policy"),
+                &config.cross_origin_resource_policy,
+            ),
+            (
+                named("cross-origin-embedder-policy"),
+                &config.cross_origin_embedder_policy,
+            ),
         ];
         let fixed = fixed.map(|(name, value)| (name, HeaderValue::from_static(value)));
         let chosen = chosen

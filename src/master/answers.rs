@@ -183,6 +183,7 @@ fn totals(counters: &Counters) -> Totals {
         responses_5xx,
         handed_off: counters.handed_off,
         adopted: counters.adopted,
+        shed: counters.shed,
     }
 }
 

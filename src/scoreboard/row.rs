@@ -172,6 +172,11 @@ impl<'a> Row<'a> {
         self.count(Counters::ADOPTED, 1);
     }
 
+    /// A request was sent away because too many others were there.
+    pub(crate) fn count_shed(self) {
+        self.count(Counters::SHED, 1);
+    }
+
     /// The owner's counters.
     pub(crate) fn counters(self) -> Counters {
         let first = Cell::Counters as usize;

@@ -19,6 +19,8 @@ pub(crate) struct Counters {
     pub(crate) handed_off: u64,
     /// Connections taken from the queue of another slot.
     pub(crate) adopted: u64,
+    /// Requests sent away because too many others were there.
+    pub(crate) shed: u64,
 }
 
 impl Counters {
@@ -28,9 +30,10 @@ impl Counters {
     pub(super) const RESPONSES_1XX: usize = 3;
     pub(super) const HANDED_OFF: usize = 8;
     pub(super) const ADOPTED: usize = 9;
+    pub(super) const SHED: usize = 10;
 
     /// The counters in the order of their cells.
-    pub(super) const NAMES: [&'static str; 10] = [
+    pub(super) const NAMES: [&'static str; 11] = [
         "requests",
         "accepted",
         "bytes",
@@ -41,6 +44,7 @@ impl Counters {
         "5xx",
         "handed_off",
         "adopted",
+        "shed",
     ];
 
     pub(super) fn from_words(words: &[AtomicU64]) -> Self {
@@ -52,6 +56,7 @@ impl Counters {
             responses: std::array::from_fn(|class| at(Self::RESPONSES_1XX + class)),
             handed_off: at(Self::HANDED_OFF),
             adopted: at(Self::ADOPTED),
+            shed: at(Self::SHED),
         }
     }
 
@@ -64,6 +69,7 @@ impl Counters {
             responses: std::array::from_fn(|class| self.responses[class] + other.responses[class]),
             handed_off: self.handed_off + other.handed_off,
             adopted: self.adopted + other.adopted,
+            shed: self.shed + other.shed,
         }
     }
 }

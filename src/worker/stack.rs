@@ -9,14 +9,18 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
 
+use crate::config::Config;
 use crate::http::{
-    AccessLog, Body, BodyLimit, BodyWatch, Closing, Contain, LogBuffer, Logged, PeerAddr, Rules,
-    Site,
+    AccessLog, Body, BodyLimit, BodyWatch, Closing, Concurrency, Contain, Cors, Csrf, Endpoints,
+    LogBuffer, Logged, PeerAddr, RealIp, Rules, SecurityHeaders, Site,
 };
 use crate::scoreboard::Row;
 
 /// The layers around a site, outermost first.
-type Layers<A> = AccessLog<Closing<Rules<BodyLimit<Contain<A>>>>>;
+type Layers<A> = RealIp<AccessLog<Closing<SecurityHeaders<Cors<Rules<Endpoints<Limited<A>>>>>>>>;
+
+/// Those that a probe does not reach.
+type Limited<A> = Csrf<BodyLimit<Concurrency<Contain<A>>>>;
 
 /// What the layers of a worker share with the rest of it.
 #[derive(Debug)]
@@ -37,18 +41,31 @@ pub(crate) struct Stack<A> {
 
 /// Builds the stack around a site: an app, [`Files`](crate::http::Files) or the
 /// [`Welcome`](crate::http::Welcome) page. Read it from the bottom up, as a request comes in.
-pub(crate) fn stack<A: Site>(site: A, shared: Shared) -> Rc<Stack<A>> {
+/// A layer that the configuration has switched off passes everything on.
+pub(crate) fn stack<A: Site>(site: A, shared: Shared, config: &Config) -> Rc<Stack<A>> {
     let Shared { row, log, draining } = shared;
     // The site, with its panics and errors turned into answers: what is above never fails.
     let layers = Contain::new(site);
+    // Whoever waits or is sent away waits for the site; all that is cheap was decided before.
+    let layers = Concurrency::new(layers, &config.limits, row);
     // A body that is announced too large is refused before the site spends anything on it.
     let layers = BodyLimit::new(layers);
+    // A request that may not act here takes no place and sends no body.
+    let layers = Csrf::new(layers, &config.csrf);
+    // Probes are answered also when all places are taken, and need no cookie and no origin.
+    let layers = Endpoints::new(layers, &config.endpoints, Rc::clone(&draining));
     // Whatever looks at a host or a target may rely on there being one.
     let layers = Rules::new(layers);
+    // Pages of other origins may read refusals, too; browsers' questions go no further.
+    let layers = Cors::new(layers, &config.cors);
+    // Every page that a browser shows is as safe as the next, also one that refuses.
+    let layers = SecurityHeaders::new(layers, &config.security_headers);
     // Refusals say `Connection: close` as well while the worker drains.
     let layers = Closing::new(layers, draining);
-    // Outermost: sees every ending, also that of a client that left.
+    // Around all that answers: sees every ending, also that of a client that left.
     let layers = AccessLog::new(layers, row, log);
+    // Outermost, and answers nothing: whoever asks who the client is means the same one.
+    let layers = RealIp::new(layers, &config.real_ip);
     Rc::new(Stack { layers })
 }
 

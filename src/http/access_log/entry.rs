@@ -83,6 +83,11 @@ impl Entry {
         self.head = Some((status, self.started.elapsed()));
     }
 
+    /// The request gets no line.
+    pub(super) fn leave_out(&mut self) {
+        self.asked = None;
+    }
+
     fn status(&self) -> u16 {
         self.head.map_or(CLIENT_LEFT, |(status, _)| status.as_u16())
     }

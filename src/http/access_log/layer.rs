@@ -11,8 +11,8 @@ use http::{Request, Response};
 use hyper::service::Service;
 use pin_project_lite::pin_project;
 
-use super::LogBuffer;
 use super::entry::{Entry, Ledger, Logged};
+use super::{LogBuffer, Unlogged};
 use crate::http::{Body, Serve};
 use crate::scoreboard::Row;
 
@@ -77,6 +77,9 @@ where
             return Poll::Pending; // polled after its end, which nobody does
         };
         entry.head(response.status());
+        if response.extensions().get::<Unlogged>().is_some() {
+            entry.leave_out();
+        }
         Poll::Ready(Ok(response.map(|body| Logged::new(body, entry))))
     }
 }

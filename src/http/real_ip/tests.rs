@@ -62,7 +62,11 @@ fn the_client_is_the_last_address_that_is_not_trusted() {
         (&[""], "10.0.0.1"),
         (&[], "10.0.0.1"),
     ] {
-        assert_eq!(client(&rules, "x-forwarded-for", values), expected, "{values:?}");
+        assert_eq!(
+            client(&rules, "x-forwarded-for", values),
+            expected,
+            "{values:?}"
+        );
     }
 }
 
@@ -77,7 +81,10 @@ fn without_recursion_it_is_the_last_address() {
 fn only_the_field_that_was_chosen_counts() {
     let rules = rules(ForwardedHeader::XRealIp, true);
     assert_eq!(client(&rules, "x-real-ip", &["192.0.2.1"]), "192.0.2.1");
-    assert_eq!(client(&rules, "x-forwarded-for", &["192.0.2.1"]), "10.0.0.1");
+    assert_eq!(
+        client(&rules, "x-forwarded-for", &["192.0.2.1"]),
+        "10.0.0.1"
+    );
     assert_eq!(client(&rules, "forwarded", &["for=192.0.2.1"]), "10.0.0.1");
 }
 
@@ -95,7 +102,11 @@ fn only_a_trusted_peer_is_believed() {
         assert!(extensions.get::<ProxyAddr>().is_none() && !is_https(extensions));
     }
     rules.trusted = Trusted::new(&[TrustedProxy::Unix, TrustedProxy::Loopback]);
-    for friend in [PeerAddr::Unix, peer("[::ffff:127.0.0.1]:1"), peer("[::1]:1")] {
+    for friend in [
+        PeerAddr::Unix,
+        peer("[::ffff:127.0.0.1]:1"),
+        peer("[::1]:1"),
+    ] {
         let request = adopted(&rules, friend, &fields);
         let extensions = request.extensions();
         assert_eq!(extensions.get(), Some(&peer("192.0.2.1:0")));
@@ -108,8 +119,16 @@ fn only_a_trusted_peer_is_believed() {
 fn the_proto_and_host_are_those_that_the_client_saw() {
     let rules = rules(ForwardedHeader::XForwardedFor, true);
     for (proto, host, expected) in [
-        ("https", "shop.example:8443", (Some("https"), Some("shop.example:8443"))),
-        ("HTTPS, http", "a.example, b.example", (Some("https"), Some("a.example"))),
+        (
+            "https",
+            "shop.example:8443",
+            (Some("https"), Some("shop.example:8443")),
+        ),
+        (
+            "HTTPS, http",
+            "a.example, b.example",
+            (Some("https"), Some("a.example")),
+        ),
         ("http", "[::1]:80", (Some("http"), Some("[::1]:80"))),
         ("gopher", "a b", (None, None)),
     ] {
@@ -129,7 +148,10 @@ fn forwarded_has_all_in_one() {
     for (values, expected) in [
         (&["for=192.0.2.1"][..], "192.0.2.1"),
         (&["For=\"[2001:db8::1]:4711\";proto=https"], "2001:db8::1"),
-        (&["for=6.6.6.6, for=192.0.2.1;by=_x, for=10.0.0.2"], "192.0.2.1"),
+        (
+            &["for=6.6.6.6, for=192.0.2.1;by=_x, for=10.0.0.2"],
+            "192.0.2.1",
+        ),
         (&["for=6.6.6.6", "for=192.0.2.1"], "192.0.2.1"),
         (&["for=6.6.6.6, for=unknown, for=10.0.0.2"], "10.0.0.2"),
         (&["for=6.6.6.6, for=_hidden"], "10.0.0.1"),
@@ -141,7 +163,10 @@ fn forwarded_has_all_in_one() {
     let chain = "for=192.0.2.1;proto=https;host=a.example, for=10.0.0.2;proto=http;host=inner";
     let request = adopted(&rules, peer("10.0.0.1:9"), &[("forwarded", chain)]);
     let said = request.extensions().get::<Forwarded>().unwrap();
-    assert_eq!((said.proto(), said.host()), (Some("https"), Some("a.example")));
+    assert_eq!(
+        (said.proto(), said.host()),
+        (Some("https"), Some("a.example"))
+    );
     // What the client wrote itself is not believed, although it stands in the same field.
     let chain = "proto=https, for=192.0.2.1;proto=http";
     let request = adopted(&rules, peer("10.0.0.1:9"), &[("forwarded", chain)]);
@@ -168,8 +193,28 @@ fn addresses_are_trusted_as_what_they_are() {
 /// Pieces that make up such fields, so that the garbage is near the mark.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let word = prop::sample::select(vec![
-        "for=", "proto=", "host=", "https", "192.0.2.1", "10.0.0.1", "[2001:db8::1]", ":80",
-        ":_x", "unknown", "\"", "\\", ",", ";", "=", " ", "\t", "[", "]", ":", "%", "é",
+        "for=",
+        "proto=",
+        "host=",
+        "https",
+        "192.0.2.1",
+        "10.0.0.1",
+        "[2001:db8::1]",
+        ":80",
+        ":_x",
+        "unknown",
+        "\"",
+        "\\",
+        ",",
+        ";",
+        "=",
+        " ",
+        "\t",
+        "[",
+        "]",
+        ":",
+        "%",
+        "é",
     ]);
     prop::collection::vec(word, 0..24).prop_map(|words| words.concat().into_bytes())
 }

@@ -8,7 +8,10 @@ use crate::config::TrustedProxy;
 use crate::http::PeerAddr;
 
 const LOOPBACK: [IpNet; 2] = [v4([127, 0, 0, 0], 8), v6([0, 0, 0, 0, 0, 0, 0, 1], 128)];
-const LINK_LOCAL: [IpNet; 2] = [v4([169, 254, 0, 0], 16), v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10)];
+const LINK_LOCAL: [IpNet; 2] = [
+    v4([169, 254, 0, 0], 16),
+    v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
+];
 const UNIQUE_LOCAL: [IpNet; 4] = [
     v4([10, 0, 0, 0], 8),
     v4([172, 16, 0, 0], 12),

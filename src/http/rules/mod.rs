@@ -54,6 +54,11 @@ impl<S: Serve> Service<Request<Body>> for Rules<S> {
     }
 }
 
+/// Whether these rules let the request pass; for layers that answer before them.
+pub(super) fn allow<B>(request: &mut Request<B>) -> bool {
+    check(request).is_ok()
+}
+
 /// The rules in order; on success the `Host` field is the one truth about the host.
 fn check<B>(request: &mut Request<B>) -> Result<(), Box<Response<Body>>> {
     if matches!(*request.method(), Method::TRACE | Method::CONNECT) {

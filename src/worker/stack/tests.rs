@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, StreamBody};
 
 use self::client::Client;
 use super::*;
-use crate::config::LogFormat;
+use crate::config::{LogFormat, Sources};
 use crate::http::{Body, BoxError, Files, Identity, Welcome};
 use crate::scoreboard::{RowId, Scoreboard, SlotId};
 
@@ -24,10 +24,27 @@ struct Worker {
     log: Rc<LogBuffer>,
     file: File,
     draining: Rc<Cell<bool>>,
+    config: Config,
+}
+
+/// The configuration that a file of this text makes.
+fn config(toml: &str) -> Config {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("appserver.toml"), toml).unwrap();
+    let sources = Sources {
+        cwd: folder.path().to_owned(),
+        ..Sources::default()
+    };
+    crate::config::load(&sources).unwrap().config
 }
 
 impl Worker {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// One with this configuration.
+    fn with(toml: &str) -> Self {
         let board: &'static Scoreboard = Box::leak(Box::new(Scoreboard::create().unwrap()));
         let file = tempfile::tempfile().unwrap();
         let target = file.try_clone().unwrap();
@@ -37,6 +54,7 @@ impl Worker {
             log,
             file,
             draining: Rc::default(),
+            config: config(toml),
         }
     }
 
@@ -50,6 +68,7 @@ impl Worker {
                 log,
                 draining: Rc::clone(&self.draining),
             },
+            &self.config,
         );
         let peer = PeerAddr::Inet("[::ffff:192.0.2.7]:4000".parse().unwrap());
         let watch = BodyWatch::new();
@@ -142,7 +161,8 @@ fn without_a_log_requests_are_still_counted() {
         log: None,
         draining: Rc::default(),
     };
-    let (stack, watch) = (stack(tower::service_fn(app), shared), BodyWatch::new());
+    let stack = stack(tower::service_fn(app), shared, &worker.config);
+    let watch = BodyWatch::new();
     let service = ConnectionService::new(stack, PeerAddr::Unix, None, watch.clone());
     assert!(says(
         &Client::new(service, watch).send(&get("/")),
