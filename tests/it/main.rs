@@ -30,6 +30,8 @@ mod files;
 mod http;
 /// The load generator itself: it must see losses.
 mod instrument;
+/// The limit on concurrency: who is served, who waits, who is sent away.
+mod limits;
 /// The proofs under load: reloads, upgrades and kills without a lost request.
 mod load;
 /// The access log.
@@ -46,3 +48,5 @@ mod signals;
 mod stall;
 /// Upgrade in place.
 mod upgrade;
+/// Real client addresses, security headers, CORS, CSRF, endpoints for probes.
+mod usual;

@@ -48,11 +48,11 @@ fn proxy(text: &str) -> Result<TrustedProxy, String> {
     if let Some((_, proxy)) = NAMES.iter().find(|(name, _)| *name == text) {
         return Ok(*proxy);
     }
-    let net = text
-        .parse::<IpAddr>()
+    let address = text.parse::<IpAddr>().ok();
+    let net = address
         .map(|address| IpNet::from(address.to_canonical()))
-        .or_else(|_| text.parse::<IpNet>().map(canonical));
-    net.map(TrustedProxy::Net).map_err(|_| {
+        .or_else(|| text.parse::<IpNet>().ok().map(canonical));
+    net.map(TrustedProxy::Net).ok_or_else(|| {
         let names = NAMES.map(|(name, _)| name);
         format!(
             "{text:?} is not an address such as `10.0.0.1`, a network such as `10.0.0.0/8`, or \
