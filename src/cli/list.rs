@@ -103,6 +103,7 @@ fn description(it: &Description) -> String {
             ),
         ),
         ("responses", responses(it)),
+        ("failures", failures(it)),
         ("stalled", stalled(it)),
     ];
     let lines: Vec<_> = facts
@@ -149,6 +150,16 @@ fn responses(it: &Description) -> String {
         .zip(1..)
         .map(|(number, class)| format!("{class}xx {number}"));
     classes.collect::<Vec<_>>().join(", ")
+}
+
+fn failures(it: &Description) -> String {
+    let totals = &it.totals;
+    format!(
+        "{} panics, {} timeouts, {} broken off",
+        count(totals.panics),
+        count(totals.timeouts),
+        count(totals.broken)
+    )
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ pub(super) fn check(
     check.root();
     check.control_socket();
     check.identity();
+    check.error_pages();
     check.heartbeats();
     usual::check(&check.config, &check.said, check.problems);
     let mut config = check.config;
@@ -117,6 +118,24 @@ impl Check<'_> {
             }
             _ => {}
         }
+    }
+
+    fn error_pages(&mut self) {
+        let Some(origin) = self.said.origin("", "error_page") else {
+            return;
+        };
+        let missing = self
+            .config
+            .error_page
+            .iter()
+            .filter(|page| !page.path.is_file());
+        self.problems.extend(missing.map(|page| {
+            let path = page.path.display();
+            origin.problem(format!(
+                "`error_page`: {}: {path} is not a file",
+                page.status
+            ))
+        }));
     }
 
     fn heartbeats(&mut self) {

@@ -7,7 +7,7 @@ use super::Config;
 use super::dirs::{absolute, default_name};
 use super::types::{
     AcceptBalance, AccessLog, AppEnv, Control, Encoding, Gzip, Instances, Listen, ListenAddress,
-    Log, LogFormat, LogTarget, Root, Workers,
+    Log, LogFormat, LogTarget, OnPanic, Root, Workers,
 };
 use super::usual::{Cors, Csrf, Endpoints, Limits, RealIp, SecurityHeaders};
 
@@ -73,6 +73,8 @@ impl Config {
             pid_file: None,
             max_connections: 16_384,
             root: Root::Welcome,
+            request_timeout: Duration::ZERO,
+            error_page: Vec::new(),
             workers: Workers::default(),
             listen: Vec::new(),
             gzip: Gzip::default(),
@@ -111,6 +113,7 @@ impl Default for Workers {
             stall_timeout: Duration::from_millis(500),
             heartbeat_timeout: Duration::from_secs(30),
             drain_idle: Duration::from_secs(5),
+            on_panic: OnPanic::Contain,
         }
     }
 }

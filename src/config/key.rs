@@ -15,6 +15,8 @@ pub(super) enum Said {
     List(Vec<String>),
     /// A truth value of a file.
     Boolean(bool),
+    /// A table of texts of a file.
+    Table(Vec<(String, String)>),
     /// Something else of a file, such as "a float"; no key takes it.
     Other(&'static str),
     /// A word from outside a file, where everything is text: the key decides what it is.
@@ -26,7 +28,11 @@ impl Said {
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Word(text) => Some(text),
-            Self::Integer(_) | Self::Boolean(_) | Self::List(_) | Self::Other(_) => None,
+            Self::Integer(_)
+            | Self::Boolean(_)
+            | Self::List(_)
+            | Self::Table(_)
+            | Self::Other(_) => None,
         }
     }
 
@@ -42,6 +48,7 @@ impl Said {
             Self::Integer(_) => "an integer",
             Self::Boolean(_) => "a boolean",
             Self::List(_) => "a list",
+            Self::Table(_) => "a table",
             Self::Other(what) => what,
         };
         format!("expected {expected}, found {found}")

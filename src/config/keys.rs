@@ -5,7 +5,7 @@ use super::Config;
 use super::key::{Key, Named};
 use super::kinds::{
     Account, Count, FieldValue, Fields, File, Filter, Kind, MediaTypes, Methods, Name, OneOf,
-    Origins, Proxies, Several, Size, Span, Switch, Target, UrlPath, Workforce,
+    Origins, Pages, Proxies, Several, Size, Span, Switch, Target, UrlPath, Workforce,
 };
 use super::types::Listen;
 
@@ -67,6 +67,8 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(pid_file: File).depends(),
     key!(max_connections: Count, 1, 1 << 20),
     key!(root: File).depends(),
+    key!(request_timeout: Span, 0, DAY),
+    key!(error_page: Pages),
     key!(workers.instances: Workforce).alias("worker_processes"),
     key!(workers.accept_balance: OneOf),
     key!(workers.listen_timeout: Span, 1, DAY),
@@ -79,6 +81,7 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(workers.stall_timeout: Span, TWO_HEARTBEATS, MINUTE),
     key!(workers.heartbeat_timeout: Span, TWO_HEARTBEATS, DAY),
     key!(workers.drain_idle: Span, 0, HOUR),
+    key!(workers.on_panic: OneOf),
     key!(gzip.enabled: Switch),
     key!(gzip.types: MediaTypes),
     key!(gzip.min_length: Size, 0, 1 << 30),

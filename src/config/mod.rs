@@ -6,6 +6,7 @@
 //! environment names, suggestions and `Config::to_toml` all derive from it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 mod address;
 mod check;
@@ -41,8 +42,8 @@ pub(crate) use load::{Loaded, load};
 pub(crate) use problem::Problems;
 pub(crate) use sources::{Flags, Sources};
 pub(crate) use types::{
-    AcceptBalance, AccessLog, AppEnv, Control, Encoding, Gzip, Listen, ListenAddress, Log,
-    LogFormat, LogTarget, Root, Workers,
+    AcceptBalance, AccessLog, AppEnv, Control, Encoding, ErrorPage, Gzip, Listen, ListenAddress,
+    Log, LogFormat, LogTarget, OnPanic, Root, StatusRange, Workers,
 };
 pub(crate) use usual::{
     Allowed, Cors, Csrf, Endpoints, ForwardedHeader, Limits, RealIp, SecurityHeaders, TrustedProxy,
@@ -70,6 +71,10 @@ pub(crate) struct Config {
     pub(crate) max_connections: u32,
     /// What is served.
     pub(crate) root: Root,
+    /// How long the site may take until its response's head; zero is no limit.
+    pub(crate) request_timeout: Duration,
+    /// The site's own pages for statuses.
+    pub(crate) error_page: Vec<ErrorPage>,
     /// How many workers, and how they are looked after.
     pub(crate) workers: Workers,
     /// Where connections are taken, in the order given; never empty, no address twice.

@@ -38,6 +38,11 @@ impl AppEnv {
 }
 
 impl Config {
+    /// Whether this is a developer's own machine, who may see everything.
+    pub(crate) fn is_development(&self) -> bool {
+        self.env == AppEnv::Development
+    }
+
     /// Whether this serves real visitors.
     #[cfg(test)]
     pub(crate) fn is_production(&self) -> bool {
@@ -79,6 +84,37 @@ pub(crate) struct Workers {
     pub(crate) heartbeat_timeout: Duration,
     /// How long an idle keep-alive connection is kept by a worker that wants to leave.
     pub(crate) drain_idle: Duration,
+    /// What a panic means for the worker.
+    pub(crate) on_panic: OnPanic,
+}
+
+/// What a panic in a request means for the worker; the request itself is answered or broken off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnPanic {
+    /// Nothing.
+    Contain,
+    /// It is replaced: its successor first, and its other requests are finished.
+    Recycle,
+    /// It aborts at once, and is replaced as after any crash.
+    Abort,
+}
+
+/// A page of `error_page`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ErrorPage {
+    /// For which status.
+    pub(crate) status: StatusRange,
+    /// The file (absolute).
+    pub(crate) path: PathBuf,
+}
+
+/// One status, or a class of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StatusRange {
+    /// `404`.
+    One(u16),
+    /// `5xx`, by its first digit.
+    Class(u16),
 }
 
 /// How many workers were asked for; [`Instances::resolve`] says how many that is here.

@@ -165,6 +165,12 @@ pub(crate) struct Totals {
     pub(crate) handed_off: u64,
     /// Connections taken from the queue of another slot.
     pub(crate) adopted: u64,
+    /// Panics that were contained.
+    pub(crate) panics: u64,
+    /// Requests whose site did not answer in time.
+    pub(crate) timeouts: u64,
+    /// Responses whose body failed after the head was sent.
+    pub(crate) broken: u64,
     /// Requests sent away because too many others were there.
     pub(crate) shed: u64,
 }

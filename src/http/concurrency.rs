@@ -5,7 +5,6 @@
 //! has left.
 
 use std::cell::Cell;
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,14 +13,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::{Either, LocalBoxFuture};
-use http::header::{HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
 use hyper::service::Service;
 use pin_project_lite::pin_project;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::page::page;
-use super::{Body, Decided, Serve, refuse};
+use super::{Body, Decided, Rejection, TryServe, refuse};
 use crate::config;
 use crate::scoreboard::Row;
 
@@ -71,14 +68,14 @@ impl<S> Concurrency<S> {
 }
 
 /// What a layer's future comes to.
-type Outcome = Result<Response<Body>, Infallible>;
+type Outcome = Result<Response<Body>, Rejection>;
 
 impl<S> Service<Request<Body>> for Concurrency<S>
 where
-    S: Serve<Future: 'static> + 'static,
+    S: TryServe<Future: 'static> + 'static,
 {
     type Response = Response<Body>;
-    type Error = Infallible;
+    type Error = Rejection;
     type Future = Decided<Either<Placed<S::Future>, LocalBoxFuture<'static, Outcome>>>;
 
     fn call(&self, request: Request<Body>) -> Self::Future {
@@ -98,7 +95,7 @@ where
     }
 }
 
-impl<S: Serve> Concurrency<S> {
+impl<S: TryServe> Concurrency<S> {
     /// Serves at once; without a place when there is no limit.
     fn serve<W>(
         &self,
@@ -111,7 +108,7 @@ impl<S: Serve> Concurrency<S> {
 }
 
 /// Serves as soon as there is a place.
-async fn serve_in_turn<S: Serve>(
+async fn serve_in_turn<S: TryServe>(
     waiting: Waiting,
     inner: Rc<S>,
     request: Request<Body>,
@@ -122,7 +119,7 @@ async fn serve_in_turn<S: Serve>(
     drop(waiting);
     // The inner error is a gate that was closed, which nobody does.
     let Ok(Ok(permit)) = turn else {
-        return Ok(gate.turn_away());
+        return Err(gate.turn_away());
     };
     let (inner, place) = (inner.call(request), Some(Place(permit)));
     Placed { inner, place }.await
@@ -156,15 +153,11 @@ impl Drop for Waiting {
 
 impl Gate {
     /// 503; there may be a place when those that wait now have been served or sent away.
-    fn turn_away(&self) -> Response<Body> {
+    fn turn_away(&self) -> Rejection {
         self.row.count_shed();
         let seconds = self.timeout.as_millis().div_ceil(1_000).max(1);
-        let mut response = page(StatusCode::SERVICE_UNAVAILABLE);
         let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from(seconds));
-        response
+        Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "all places are taken").retry_after(seconds)
     }
 }
 

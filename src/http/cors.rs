@@ -5,7 +5,7 @@
 //! others are the site's.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -20,7 +20,7 @@ use tower::Layer;
 use tower_http::cors::{self, AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use super::ask::{Ask, HandBack};
-use super::{Body, Decided, Serve, refuse, rules};
+use super::{Body, Serve, rules};
 use crate::config::{self, Allowed};
 
 /// Adds the fields of CORS to every response, and answers preflights by itself.
@@ -41,7 +41,7 @@ impl<S> Cors<S> {
 impl<S: Serve> Service<Request<Body>> for Cors<S> {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Decided<CorsFuture<S::Future>>;
+    type Future = Either<Ready<Result<Response<Body>, Infallible>>, CorsFuture<S::Future>>;
 
     fn call(&self, request: Request<Body>) -> Self::Future {
         let Some(rules) = &self.rules else {
@@ -55,7 +55,7 @@ impl<S: Serve> Service<Request<Body>> for Cors<S> {
                 inner: self.inner.call(request),
                 fields: Some(Box::new(head.headers)),
             }),
-            (head, None) => refuse(Response::from_parts(head, Body::empty())),
+            (head, None) => Either::Left(ready(Ok(Response::from_parts(head, Body::empty())))),
         }
     }
 }

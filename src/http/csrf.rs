@@ -10,8 +10,7 @@ use tower::Layer;
 use tower_http::csrf::{self, CsrfLayer};
 
 use super::ask::{Ask, HandBack};
-use super::page::page;
-use super::{Body, Decided, Serve, refuse};
+use super::{Body, Decided, Rejection, TryServe, refuse};
 use crate::config;
 
 /// Answers 403 to requests of other origins that are not `GET`, `HEAD` or `OPTIONS`.
@@ -36,9 +35,9 @@ impl<S> Csrf<S> {
     }
 }
 
-impl<S: Serve> Service<Request<Body>> for Csrf<S> {
+impl<S: TryServe> Service<Request<Body>> for Csrf<S> {
     type Response = Response<Body>;
-    type Error = std::convert::Infallible;
+    type Error = Rejection;
     type Future = Decided<S::Future>;
 
     fn call(&self, request: Request<Body>) -> Self::Future {
@@ -47,7 +46,10 @@ impl<S: Serve> Service<Request<Body>> for Csrf<S> {
         };
         match rules.ask(request).into_body() {
             Some(request) => Decided::Right(self.inner.call(request)),
-            None => refuse(page(StatusCode::FORBIDDEN)),
+            None => {
+                let reason = "a page of another origin asks for a change";
+                refuse(Rejection::new(StatusCode::FORBIDDEN, reason))
+            }
         }
     }
 }

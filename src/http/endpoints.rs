@@ -1,7 +1,7 @@
 //! Layer: is this a probe, that asks for the worker and not for the site?
 
 use std::cell::Cell;
-use std::convert::Infallible;
+use std::future::ready;
 use std::rc::Rc;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -10,7 +10,7 @@ use hyper::service::Service;
 
 use super::access_log::Unlogged;
 use super::page::method_not_allowed;
-use super::{Body, Decided, Serve, refuse};
+use super::{Body, Decided, Rejection, TryServe};
 use crate::config;
 
 /// How long a probe may wait before it asks a worker that leaves again, in seconds: its successor
@@ -57,15 +57,15 @@ impl<S> Endpoints<S> {
     }
 }
 
-impl<S: Serve> Service<Request<Body>> for Endpoints<S> {
+impl<S: TryServe> Service<Request<Body>> for Endpoints<S> {
     type Response = Response<Body>;
-    type Error = Infallible;
+    type Error = Rejection;
     type Future = Decided<S::Future>;
 
     fn call(&self, request: Request<Body>) -> Self::Future {
         let answer = self.paths.as_ref();
         match answer.and_then(|paths| self.answer(paths, &request)) {
-            Some(response) => refuse(response),
+            Some(response) => Decided::Left(ready(Ok(response))),
             None => Decided::Right(self.inner.call(request)),
         }
     }

@@ -13,16 +13,20 @@ mod cors;
 mod csrf;
 mod endpoints;
 mod files;
+mod http_error;
 mod page;
 mod peer;
 mod real_ip;
+mod rejection;
 mod request_body;
 mod rules;
 mod security_headers;
+mod site;
 mod watch;
 mod welcome;
 
 pub use body::{Body, BoxError};
+pub use http_error::HttpError;
 pub use peer::PeerAddr;
 pub use real_ip::{Forwarded, ProxyAddr};
 use request_body::BodyBroken;
@@ -33,14 +37,16 @@ pub(crate) use access_log::{AccessLog, LogBuffer, Logged};
 pub(crate) use body_limit::BodyLimit;
 pub(crate) use closing::Closing;
 pub(crate) use concurrency::Concurrency;
-pub(crate) use contain::{Contain, Site};
+pub(crate) use contain::{Contain, Containment, ErrorPages};
 pub(crate) use cors::Cors;
 pub(crate) use csrf::Csrf;
 pub(crate) use endpoints::Endpoints;
 pub(crate) use files::Files;
 pub(crate) use real_ip::RealIp;
+pub(crate) use rejection::Rejection;
 pub(crate) use rules::Rules;
 pub(crate) use security_headers::SecurityHeaders;
+pub(crate) use site::{AskSite, Site};
 pub(crate) use watch::BodyWatch;
 pub(crate) use welcome::{Identity, Welcome};
 
@@ -51,7 +57,7 @@ use futures_util::future::Either;
 use http::{Request, Response};
 use hyper::service::Service;
 
-/// What every layer is, and what it wraps: it answers whatever happens.
+/// A layer outside [`Contain`], and what it wraps: it answers whatever happens.
 pub(crate) trait Serve:
     Service<Request<Body>, Response = Response<Body>, Error = Infallible>
 {
@@ -59,10 +65,18 @@ pub(crate) trait Serve:
 
 impl<S> Serve for S where S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> {}
 
+/// A layer inside [`Contain`], and what it wraps: it may fail with a [`Rejection`], and panic.
+pub(crate) trait TryServe:
+    Service<Request<Body>, Response = Response<Body>, Error = Rejection>
+{
+}
+
+impl<S> TryServe for S where S: Service<Request<Body>, Response = Response<Body>, Error = Rejection> {}
+
 /// The future of a layer that either answers by itself or asks the next one.
-type Decided<F> = Either<Ready<Result<Response<Body>, Infallible>>, F>;
+type Decided<F> = Either<Ready<Result<Response<Body>, Rejection>>, F>;
 
 /// The answer of a layer that does not ask the next one.
-fn refuse<F>(response: Response<Body>) -> Decided<F> {
-    Either::Left(ready(Ok(response)))
+fn refuse<F>(rejection: Rejection) -> Decided<F> {
+    Either::Left(ready(Err(rejection)))
 }

@@ -183,6 +183,9 @@ fn totals(counters: &Counters) -> Totals {
         responses_5xx,
         handed_off: counters.handed_off,
         adopted: counters.adopted,
+        panics: counters.panics,
+        timeouts: counters.timeouts,
+        broken: counters.broken,
         shed: counters.shed,
     }
 }

@@ -172,6 +172,21 @@ impl<'a> Row<'a> {
         self.count(Counters::ADOPTED, 1);
     }
 
+    /// A panic was contained.
+    pub(crate) fn count_panic(self) {
+        self.count(Counters::PANICS, 1);
+    }
+
+    /// A site did not answer in time.
+    pub(crate) fn count_timeout(self) {
+        self.count(Counters::TIMEOUTS, 1);
+    }
+
+    /// A response broke off after its head.
+    pub(crate) fn count_broken(self) {
+        self.count(Counters::BROKEN, 1);
+    }
+
     /// A request was sent away because too many others were there.
     pub(crate) fn count_shed(self) {
         self.count(Counters::SHED, 1);

@@ -9,7 +9,7 @@ use super::{Counters, MAX_ROWS, MAX_SLOTS, Row, RowId, RowSnapshot, SlotId};
 use crate::sys::shm::SharedWords;
 
 /// Words of a slot's head: the row that serves it, then the totals of its ended processes.
-const SLOT_WORDS: usize = 16;
+const SLOT_WORDS: usize = 32;
 const SERVING: usize = 0;
 const TOTALS: usize = 1;
 
@@ -93,6 +93,9 @@ impl Scoreboard {
             e,
             totals.handed_off,
             totals.adopted,
+            totals.panics,
+            totals.timeouts,
+            totals.broken,
         ];
         for (offset, value) in values.into_iter().enumerate() {
             head[TOTALS + offset].store(value, Ordering::Relaxed);

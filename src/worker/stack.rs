@@ -11,16 +11,16 @@ use hyper::service::Service;
 
 use crate::config::Config;
 use crate::http::{
-    AccessLog, Body, BodyLimit, BodyWatch, Closing, Concurrency, Contain, Cors, Csrf, Endpoints,
-    LogBuffer, Logged, PeerAddr, RealIp, Rules, SecurityHeaders, Site,
+    AccessLog, AskSite, Body, BodyLimit, BodyWatch, Closing, Concurrency, Contain, Containment,
+    Cors, Csrf, Endpoints, LogBuffer, Logged, PeerAddr, RealIp, Rules, SecurityHeaders, Site,
 };
 use crate::scoreboard::Row;
 
 /// The layers around a site, outermost first.
-type Layers<A> = RealIp<AccessLog<Closing<SecurityHeaders<Cors<Rules<Endpoints<Limited<A>>>>>>>>;
+type Layers<A> = RealIp<AccessLog<Closing<SecurityHeaders<Cors<Contain<Contained<A>>>>>>>;
 
-/// Those that a probe does not reach.
-type Limited<A> = Csrf<BodyLimit<Concurrency<Contain<A>>>>;
+/// Those that may fail.
+type Contained<A> = Rules<Endpoints<Csrf<BodyLimit<Concurrency<AskSite<A>>>>>>;
 
 /// What the layers of a worker share with the rest of it.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) log: Option<Rc<LogBuffer>>,
     /// True from the moment the worker begins to leave.
     pub(crate) draining: Rc<Cell<bool>>,
+    /// How failures are contained.
+    pub(crate) containment: Containment,
 }
 
 /// A worker's stack. One per worker; its connections share it.
@@ -43,9 +45,14 @@ pub(crate) struct Stack<A> {
 /// [`Welcome`](crate::http::Welcome) page. Read it from the bottom up, as a request comes in.
 /// A layer that the configuration has switched off passes everything on.
 pub(crate) fn stack<A: Site>(site: A, shared: Shared, config: &Config) -> Rc<Stack<A>> {
-    let Shared { row, log, draining } = shared;
-    // The site, with its panics and errors turned into answers: what is above never fails.
-    let layers = Contain::new(site);
+    let Shared {
+        row,
+        log,
+        draining,
+        containment,
+    } = shared;
+    // The site; its errors are rejections, as those of the layers around it.
+    let layers = AskSite::new(site);
     // Whoever waits or is sent away waits for the site; all that is cheap was decided before.
     let layers = Concurrency::new(layers, &config.limits, row);
     // A body that is announced too large is refused before the site spends anything on it.
@@ -56,6 +63,8 @@ pub(crate) fn stack<A: Site>(site: A, shared: Shared, config: &Config) -> Rc<Sta
     let layers = Endpoints::new(layers, &config.endpoints, Rc::clone(&draining));
     // Whatever looks at a host or a target may rely on there being one.
     let layers = Rules::new(layers);
+    // Panics, overdue sites and rejections become answers: what is outside never fails.
+    let layers = Contain::new(layers, containment);
     // Pages of other origins may read refusals, too; browsers' questions go no further.
     let layers = Cors::new(layers, &config.cors);
     // Every page that a browser shows is as safe as the next, also one that refuses.

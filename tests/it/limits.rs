@@ -11,7 +11,8 @@ fn limited(max_concurrency: usize, queue: usize) -> Appserver {
         "[limits]\nmax_concurrency = {max_concurrency}\nqueue = {queue}\nqueue_timeout = \"1h\"\n\
          [endpoints]\nlivez = \"/livez\"\n[cors]\norigins = [\"*\"]"
     );
-    Appserver::fixture().workers(1).config(&limits).start()
+    let builder = Appserver::fixture().workers(1).config(&limits);
+    builder.allow(&["ERROR", "asked to panic"]).start()
 }
 
 fn inflight(server: &Appserver) -> u64 {
@@ -104,7 +105,7 @@ fn who_waits_too_long_is_sent_away() {
     let limits = "[limits]\nmax_concurrency = 1\nqueue = 1\nqueue_timeout = \"200ms\"";
     let server = Appserver::fixture().workers(1).config(limits).start();
     let mut first = hold(&server, "a");
-    let second = server.get("/who");
+    let second = server.connect().get("/who");
     assert_eq!(second.status, 503);
     assert_eq!(second.header("retry-after"), Some("1"));
     assert!(!second.closes(), "the connection is as good as before");

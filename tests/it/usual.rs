@@ -9,6 +9,7 @@ use crate::harness::{Appserver, State};
 fn with(config: &str) -> Appserver {
     let log = "[access_log]\npath = \"access.log\"\nformat = \"common\"";
     let builder = Appserver::fixture().workers(1);
+    let builder = builder.allow(&["ERROR", "asked to panic"]);
     builder.config(log).config(config).start()
 }
 

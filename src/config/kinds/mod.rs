@@ -4,6 +4,7 @@ use super::key::{Limits, Said};
 
 mod media;
 mod number;
+mod pages;
 mod path;
 mod proxies;
 mod switch;
@@ -13,6 +14,7 @@ mod word;
 
 pub(super) use media::MediaTypes;
 pub(super) use number::{Count, Size, Span, Workforce};
+pub(super) use pages::Pages;
 pub(super) use path::{File, Target};
 pub(super) use proxies::Proxies;
 pub(super) use switch::Switch;

@@ -7,7 +7,7 @@ use super::text::{list, quote};
 use crate::config::dirs::is_name;
 use crate::config::key::{Limits, Said};
 use crate::config::suggest::{hint, nearest};
-use crate::config::types::{AcceptBalance, Encoding, LogFormat};
+use crate::config::types::{AcceptBalance, Encoding, LogFormat, OnPanic};
 
 /// One word out of a few.
 pub(in crate::config) struct OneOf;
@@ -37,6 +37,14 @@ impl Choice for AcceptBalance {
         ("random", Self::Random),
         ("ip_hash", Self::IpHash),
         ("cpu", Self::Cpu),
+    ];
+}
+
+impl Choice for OnPanic {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("contain", Self::Contain),
+        ("recycle", Self::Recycle),
+        ("abort", Self::Abort),
     ];
 }
 

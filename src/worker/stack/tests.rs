@@ -67,6 +67,7 @@ impl Worker {
                 row,
                 log,
                 draining: Rc::clone(&self.draining),
+                containment: Containment::quiet(row),
             },
             &self.config,
         );
@@ -160,6 +161,7 @@ fn without_a_log_requests_are_still_counted() {
         row,
         log: None,
         draining: Rc::default(),
+        containment: Containment::quiet(row),
     };
     let stack = stack(tower::service_fn(app), shared, &worker.config);
     let watch = BodyWatch::new();
@@ -221,9 +223,18 @@ fn a_panic_and_an_error_are_one_requests_end() {
     let mut client = worker.connect();
     assert!(says(&client.send(&get("/fail")), 500, false));
     assert!(says(&client.send(&get("/")), 200, false));
-    assert!(says(&client.send(&get("/panic")), 500, true));
-    assert!(says(&worker.connect().send(&get("/")), 200, false));
-    assert_eq!(worker.lines().len(), 4);
+    let response = client.send(&(get("/panic") + &get("/")));
+    assert!(
+        says(&response, 500, false) && response.ends_with("hello"),
+        "{response}"
+    );
+    assert!(says(&client.send(&post("/panic", 3)), 500, true)); // its body is in the way
+    assert_eq!(worker.lines().len(), 5);
+    let counters = worker.row.counters();
+    assert_eq!(
+        (counters.panics, counters.broken, counters.responses[4]),
+        (2, 0, 3)
+    );
 }
 
 #[test]
