@@ -72,6 +72,7 @@ impl Config {
             group: None,
             pid_file: None,
             max_connections: 16_384,
+            lag_warn: Duration::from_millis(100),
             root: Root::Welcome,
             request_timeout: Duration::ZERO,
             error_page: Vec::new(),

@@ -66,6 +66,7 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(group: Account).depends(),
     key!(pid_file: File).depends(),
     key!(max_connections: Count, 1, 1 << 20),
+    key!(lag_warn: Span, 0, MINUTE),
     key!(root: File).depends(),
     key!(request_timeout: Span, 0, DAY),
     key!(error_page: Pages),

@@ -69,6 +69,8 @@ pub(crate) struct Config {
     pub(crate) pid_file: Option<PathBuf>,
     /// The most connections a worker holds at a time.
     pub(crate) max_connections: u32,
+    /// Who holds a worker's event loop longer is named in the log; zero is nobody.
+    pub(crate) lag_warn: Duration,
     /// What is served.
     pub(crate) root: Root,
     /// How long the site may take until its response's head; zero is no limit.

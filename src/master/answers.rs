@@ -110,6 +110,8 @@ impl Master<'_> {
             binary: self.setup.binary.clone(),
             totals: totals(&self.counters()),
             stalled: self.stalled(),
+            running: self.running(),
+            last_crash: self.last_crash.clone(),
             workers: self.list(),
         }
     }
@@ -186,6 +188,7 @@ fn totals(counters: &Counters) -> Totals {
         panics: counters.panics,
         timeouts: counters.timeouts,
         broken: counters.broken,
+        blocked: counters.blocked,
         shed: counters.shed,
     }
 }

@@ -78,7 +78,8 @@ impl Master<'_> {
             Effect::DumpStack => self.ask_for_stack(slot, pid, row, image, Reason::Hung),
             Effect::Terminate => signal::send(pid, Signal::SIGTERM),
             Effect::Kill => {
-                tracing::error!(%slot, %pid, "worker killed: it was overdue");
+                let running = self.scoreboard.row(row).running();
+                tracing::error!(%slot, %pid, %running, "worker killed: it was overdue");
                 signal::send(pid, Signal::SIGKILL);
                 self.note_forced(slot);
             }
@@ -143,17 +144,12 @@ impl Master<'_> {
             return;
         };
         self.end_dumps(pid);
-        let row = self.scoreboard.snapshot(process.row);
-        let (connections, inflight) = (row.connections, row.inflight);
-        let uptime_ms = clock::now_ms().saturating_sub(process.born);
-        let generation = process.generation;
         if self.is_expected(slot, role, ending) {
+            let uptime_ms = clock::now_ms().saturating_sub(process.born);
+            let generation = process.generation;
             tracing::info!(%slot, %pid, generation, uptime_ms, "worker left");
         } else {
-            tracing::warn!(
-                %slot, %pid, generation, uptime_ms, connections, inflight,
-                "worker ended: {ending}"
-            );
+            self.report_crash(slot, pid, &process, ending);
         }
         self.stop_serving(slot, process.row);
         self.scoreboard.fold(slot, process.row);

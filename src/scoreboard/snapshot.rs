@@ -25,6 +25,8 @@ pub(crate) struct Counters {
     pub(crate) timeouts: u64,
     /// Responses whose body failed after the head was sent.
     pub(crate) broken: u64,
+    /// How often something held the event loop longer than `lag_warn`.
+    pub(crate) blocked: u64,
     /// Requests sent away because too many others were there.
     pub(crate) shed: u64,
 }
@@ -39,10 +41,11 @@ impl Counters {
     pub(super) const PANICS: usize = 10;
     pub(super) const TIMEOUTS: usize = 11;
     pub(super) const BROKEN: usize = 12;
-    pub(super) const SHED: usize = 13;
+    pub(super) const BLOCKED: usize = 13;
+    pub(super) const SHED: usize = 14;
 
     /// The counters in the order of their cells.
-    pub(super) const NAMES: [&'static str; 14] = [
+    pub(super) const NAMES: [&'static str; 15] = [
         "requests",
         "accepted",
         "bytes",
@@ -56,6 +59,7 @@ impl Counters {
         "panics",
         "timeouts",
         "broken",
+        "blocked",
         "shed",
     ];
 
@@ -71,6 +75,7 @@ impl Counters {
             panics: at(Self::PANICS),
             timeouts: at(Self::TIMEOUTS),
             broken: at(Self::BROKEN),
+            blocked: at(Self::BLOCKED),
             shed: at(Self::SHED),
         }
     }
@@ -87,6 +92,7 @@ impl Counters {
             panics: self.panics + other.panics,
             timeouts: self.timeouts + other.timeouts,
             broken: self.broken + other.broken,
+            blocked: self.blocked + other.blocked,
             shed: self.shed + other.shed,
         }
     }

@@ -21,7 +21,8 @@ use super::stack::{self, ConnectionService, Stack};
 use crate::config::{Config, Root};
 use crate::exit::Exit;
 use crate::http::{
-    BoxError, Containment, ErrorPages, Files, Identity, LogBuffer, PeerAddr, Site, Welcome,
+    BoxError, Containment, ErrorPages, Files, Identity, InFlight, LogBuffer, PeerAddr, Site,
+    Welcome,
 };
 use crate::log::chain;
 use crate::master::{Drain, Log, Order, Plan, Report, Seed, Socket, Workload};
@@ -99,9 +100,10 @@ fn live<A: Site>(seed: Seed, make: impl AsyncFn(WorkerContext) -> Result<A, BoxE
             return Exit::Failed;
         }
     };
+    let inflight = InFlight::new(row, seed.plan.config.lag_warn);
     let exit = runtime.block_on(async {
-        spawn_local(heartbeat::beat(row));
-        match Worker::boot(seed, row, make).await {
+        spawn_local(heartbeat::beat(row, Rc::clone(&inflight)));
+        match Worker::boot(seed, row, inflight, make).await {
             Ok(worker) => worker.serve().await,
             Err(exit) => exit,
         }
@@ -115,6 +117,7 @@ struct Worker {
     orders: Orders,
     plan: Rc<Plan>,
     row: Row<'static>,
+    inflight: Rc<InFlight>,
     acceptor: Rc<Acceptor>,
     connections: Connections,
     log: Option<Rc<LogBuffer>>,
@@ -140,6 +143,7 @@ impl Worker {
     async fn boot<A: Site>(
         seed: Seed,
         row: Row<'static>,
+        inflight: Rc<InFlight>,
         make: impl AsyncFn(WorkerContext) -> Result<A, BoxError>,
     ) -> Result<Self, Exit> {
         let context = WorkerContext::new(&seed);
@@ -168,6 +172,7 @@ impl Worker {
         let log = take_log(&plan, slot);
         let shared = stack::Shared {
             row,
+            inflight: Rc::clone(&inflight),
             log: log.clone(),
             draining: Rc::clone(&draining),
             containment: Containment {
@@ -228,6 +233,7 @@ impl Worker {
             orders,
             plan,
             row,
+            inflight,
             acceptor,
             connections,
             log,
@@ -248,6 +254,7 @@ impl Worker {
         );
         spawn_local(housekeep);
         self.row.beat(0); // a boot that blocked must not look like a stall
+        self.inflight.lag().serve();
         self.row.set_state(RowState::Open);
         self.acceptor.accept_for(&[]);
         self.orders.report(&Report::Ready);

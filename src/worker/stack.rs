@@ -12,7 +12,8 @@ use hyper::service::Service;
 use crate::config::Config;
 use crate::http::{
     AccessLog, AskSite, Body, BodyLimit, BodyWatch, Closing, Concurrency, Contain, Containment,
-    Cors, Csrf, Endpoints, LogBuffer, Logged, PeerAddr, RealIp, Rules, SecurityHeaders, Site,
+    Cors, Csrf, Endpoints, InFlight, LogBuffer, Logged, PeerAddr, RealIp, Rules, SecurityHeaders,
+    Site,
 };
 use crate::scoreboard::Row;
 
@@ -27,6 +28,8 @@ type Contained<A> = Rules<Endpoints<Csrf<BodyLimit<Concurrency<AskSite<A>>>>>>;
 pub(crate) struct Shared {
     /// The worker's line of the scoreboard.
     pub(crate) row: Row<'static>,
+    /// The requests that it answers, for others to see.
+    pub(crate) inflight: Rc<InFlight>,
     /// The access log, if there is one.
     pub(crate) log: Option<Rc<LogBuffer>>,
     /// True from the moment the worker begins to leave.
@@ -47,6 +50,7 @@ pub(crate) struct Stack<A> {
 pub(crate) fn stack<A: Site>(site: A, shared: Shared, config: &Config) -> Rc<Stack<A>> {
     let Shared {
         row,
+        inflight,
         log,
         draining,
         containment,
@@ -71,8 +75,9 @@ pub(crate) fn stack<A: Site>(site: A, shared: Shared, config: &Config) -> Rc<Sta
     let layers = SecurityHeaders::new(layers, &config.security_headers);
     // Refusals say `Connection: close` as well while the worker drains.
     let layers = Closing::new(layers, draining);
-    // Around all that answers: sees every ending, also that of a client that left.
-    let layers = AccessLog::new(layers, row, log);
+    // Around all that answers: sees every ending, also that of a client that left, and how long
+    // each poll holds the thread.
+    let layers = AccessLog::new(layers, row, inflight, log);
     // Outermost, and answers nothing: whoever asks who the client is means the same one.
     let layers = RealIp::new(layers, &config.real_ip);
     Rc::new(Stack { layers })

@@ -28,6 +28,8 @@ mod drain;
 mod files;
 /// Framing, limits and malformed input.
 mod http;
+/// Whoever crashes or blocks a worker is named.
+mod inflight;
 /// The load generator itself: it must see losses.
 mod instrument;
 /// The limit on concurrency: who is served, who waits, who is sent away.

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::fs::File;
 use std::future::pending;
 use std::io::{Read, Seek};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Frame;
@@ -65,6 +66,7 @@ impl Worker {
             site,
             Shared {
                 row,
+                inflight: InFlight::new(row, Duration::ZERO),
                 log,
                 draining: Rc::clone(&self.draining),
                 containment: Containment::quiet(row),
@@ -159,6 +161,7 @@ fn without_a_log_requests_are_still_counted() {
     let row = worker.row;
     let shared = Shared {
         row,
+        inflight: InFlight::new(row, Duration::ZERO),
         log: None,
         draining: Rc::default(),
         containment: Containment::quiet(row),
