@@ -5,14 +5,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::Request;
+use http::{Method, Request, Uri};
 
 use super::lag::Lag;
-use crate::scoreboard::{ENTRIES, Row, Table};
+use crate::scoreboard::{ENTRIES, Row, SPARE, Table};
 use crate::sys::clock;
-
-/// The place of a request for which the table had no room.
-const NOWHERE: usize = ENTRIES;
 
 /// What a worker is answering, and the judge of how long each answer holds the thread.
 #[derive(Debug)]
@@ -45,7 +42,7 @@ impl InFlight {
     fn take_place(&self) -> usize {
         let free = self.free.get();
         self.free.set(free & free.wrapping_sub(1)); // without its lowest bit
-        free.trailing_zeros() as usize // of none: 64, which is `NOWHERE`
+        free.trailing_zeros() as usize // of none: 64, which is `SPARE`
     }
 
     fn nanos(&self, at: Instant) -> u64 {
@@ -54,15 +51,30 @@ impl InFlight {
     }
 }
 
-const _: () = assert!(ENTRIES == 64, "one bit of `InFlight::free` for each place");
+const _: () = assert!(
+    ENTRIES == 64 && SPARE == 64,
+    "one bit of `InFlight::free` for each place"
+);
 
 /// One request in the table, from its arrival to the drop of this: a request that is not over has
 /// its entry, whatever becomes of the process.
 #[derive(Debug)]
 pub(crate) struct Running {
     all: Rc<InFlight>,
+    /// Its place; [`SPARE`] if there was none, which it then has while it has the thread.
     place: usize,
+    /// What it is called, if there was no place.
+    late: Option<Box<Late>>,
     has_begun: bool,
+}
+
+/// A request that came while the table was full.
+#[derive(Debug)]
+struct Late {
+    method: Method,
+    uri: Uri,
+    id: Option<Vec<u8>>,
+    started_ns: u64,
 }
 
 /// A time on the thread.
@@ -81,13 +93,22 @@ impl Running {
         started: Instant,
     ) -> Self {
         let place = all.take_place();
-        if place != NOWHERE {
+        let late = if place == SPARE {
+            Some(Box::new(Late {
+                method: request.method().clone(),
+                uri: request.uri().clone(),
+                id: id.map(<[u8]>::to_vec),
+                started_ns: all.nanos(started),
+            }))
+        } else {
             let (method, path) = (request.method().as_str(), request.uri().path());
             all.table.put(place, all.nanos(started), method, path, id);
-        }
+            None
+        };
         Self {
             all: Rc::clone(all),
             place,
+            late,
             has_begun: false,
         }
     }
@@ -96,7 +117,7 @@ impl Running {
     /// connection of HTTP/1 nothing happens between a request's arrival and that poll, and a
     /// request that is answered at once needs no other reading of the clock.
     pub(crate) fn begin(&mut self, started: Instant) -> Turn {
-        self.all.table.set_on_thread(self.place);
+        self.enter();
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         let judges = self.all.lag.judges();
         let since = judges.then(|| if is_first { started } else { Instant::now() });
@@ -105,34 +126,50 @@ impl Running {
 
     /// Its body, which somebody produces as it is sent, is about to be polled.
     pub(crate) fn resume(&self) -> Turn {
-        self.all.table.set_on_thread(self.place);
+        self.enter();
         let since = self.all.lag.judges().then(Instant::now);
         Turn { since }
     }
 
+    fn enter(&self) {
+        let table = self.all.table;
+        if let Some(late) = &self.late {
+            let (method, path) = (late.method.as_str(), late.uri.path());
+            table.put(SPARE, late.started_ns, method, path, late.id.as_deref());
+        }
+        table.set_on_thread(self.place);
+    }
+
+    fn leave(&self) {
+        self.all.table.clear_on_thread();
+        if self.late.is_some() {
+            self.all.table.clear(SPARE);
+        }
+    }
+
     /// The poll has returned, and it is `now`.
     pub(crate) fn end(&self, turn: &Turn, now: Instant) {
-        self.all.table.clear_on_thread();
         if let Some(since) = turn.since {
             let held = now.saturating_duration_since(since);
             let who = || self.all.table.get(self.place);
             self.all.lag.held_by_request(held, now, who);
         }
+        self.leave();
     }
 
     /// The same, where the time is not known yet.
     pub(crate) fn pause(&self, turn: &Turn) {
         match turn.since {
             Some(_) => self.end(turn, Instant::now()),
-            None => self.all.table.clear_on_thread(),
+            None => self.leave(),
         }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.place != NOWHERE {
-            self.all.table.clear(self.place);
+        self.all.table.clear(self.place);
+        if self.late.is_none() {
             self.all.free.set(self.all.free.get() | 1 << self.place);
         }
     }
@@ -189,6 +226,32 @@ mod tests {
         assert_eq!((&*first.path, first.on_thread), ("/poll", true));
         running.pause(&turn);
         assert!(row.running().requests.iter().all(|it| !it.on_thread));
+    }
+
+    #[test]
+    fn one_that_came_too_late_has_a_place_while_it_has_the_thread() {
+        let row = row();
+        let all = InFlight::new(row, Duration::ZERO);
+        let now = Instant::now();
+        let open = |path: &str| Running::open(&all, &request(path), Some(b"id-7"), now);
+        let running: Vec<_> = (0..ENTRIES).map(|_| open("/early")).collect();
+        let mut late = open("/late?a=b");
+        row.set_inflight(65);
+        let is_seen = || row.running().requests.iter().any(|it| it.path == "/late");
+        assert!(!is_seen());
+        let turn = late.begin(now);
+        let first = row.running().requests.swap_remove(0);
+        assert_eq!((&*first.path, first.on_thread), ("/late", true));
+        assert_eq!(first.id.as_deref(), Some("id-7"));
+        assert_eq!(row.running().more, 55);
+        late.pause(&turn);
+        assert!(!is_seen());
+        let _ = late.resume();
+        assert!(is_seen());
+        drop(late); // as when a panic ends it
+        assert!(!is_seen());
+        drop(running);
+        assert_eq!(row.table().get(SPARE), None);
     }
 
     #[test]

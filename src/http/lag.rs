@@ -63,7 +63,7 @@ impl Lag {
     fn name_request(&self, held: Duration, now: Instant, who: Option<RunningRequest>) {
         self.row.count_blocked();
         let (method, path, id) = who.map_or_else(
-            || ("?".to_owned(), "?".to_owned(), None), // the table had no room for it
+            || ("?".to_owned(), "?".to_owned(), None), // never: who has the thread has a place
             |it| (it.method, it.path, it.id),
         );
         if self.admit(now, &(&method, &path), held) {

@@ -48,12 +48,8 @@ pub(super) fn install() {
 fn note(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("not a text").to_owned();
     let location = info.location().map(ToString::to_string).unwrap_or_default();
-    let backtrace = trim(&Backtrace::force_capture().to_string());
-    tracing::error!(
-        panic = message,
-        location,
-        "panicked; the calls that led to it:\n{backtrace}"
-    );
+    let backtrace = backtrace();
+    tracing::error!("panicked at {location}: {message}\n{backtrace}");
     let panic = Panic {
         message,
         location,
@@ -66,33 +62,46 @@ fn note(info: &PanicHookInfo<'_>) {
     });
 }
 
-/// Without the calls of the machinery that panics, and of what runs a thread.
+/// The calls that led here. Looking up their names takes a while the first time, up to a second in
+/// programs built without optimisation: `RUST_BACKTRACE=0` says that nobody wants to know.
+fn backtrace() -> String {
+    if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value == "0") {
+        return String::new();
+    }
+    trim(&Backtrace::force_capture().to_string())
+}
+
+/// Without the calls of the machinery that panics, and without those around the site. A name is
+/// followed by a line with its place.
 fn trim(backtrace: &str) -> String {
     let lines: Vec<&str> = backtrace.lines().collect();
-    let is_machinery = |line: &&str| {
-        [
-            "core::panicking::",
-            "std::panicking::",
-            "rust_begin_unwind",
-            "__rustc::rust_begin_unwind",
-        ]
+    let is_place = |line: &str| line.trim_start().starts_with("at ");
+    let is_machinery = |line: &str| is_place(line) || line.contains("core::panicking::");
+    let panicking = lines
         .iter()
-        .any(|name| line.contains(name))
+        .position(|line| line.contains("rust_begin_unwind"));
+    let first = panicking.map_or(0, |at| {
+        let after = lines[at + 1..].iter().take_while(|line| is_machinery(line));
+        at + 1 + after.count()
+    });
+    let is_outside = |line: &&str| {
+        line.contains("appserver::http::contain::") || line.contains("__rust_begin_short_backtrace")
     };
-    let last = lines.iter().take(60).rposition(is_machinery);
-    // The name of a function is followed by a line with its place.
-    let has_place = |at: usize| {
-        lines
-            .get(at)
-            .is_some_and(|line| line.trim_start().starts_with("at "))
-    };
-    let first = match last {
-        Some(at) if has_place(at + 1) => at + 2,
-        Some(at) => at + 1,
-        None => 0,
-    };
-    let end = lines
-        .iter()
-        .position(|line| line.contains("__rust_begin_short_backtrace"));
-    lines[first..end.unwrap_or(lines.len()).max(first)].join("\n")
+    let rest = &lines[first..];
+    let length = rest.iter().position(is_outside).unwrap_or(rest.len());
+    rest[..length].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_begins_where_it_panicked_and_ends_with_the_site() {
+        let text = "   0: std::backtrace::Backtrace::force_capture\n   1: __rustc::rust_begin_unwind\n             at /std/panicking.rs:1:2\n   2: core::panicking::panic_fmt\n             at /core/panicking.rs:1:2\n   3: shop::answer\n             at ./main.rs:1:2\n   4: std::panicking::catch_unwind\n             at /std/panicking.rs:1:2\n   5: <appserver::http::contain::Contained<F> as Future>::poll\n   6: main";
+        let expected = "   3: shop::answer\n             at ./main.rs:1:2\n   4: std::panicking::catch_unwind\n             at /std/panicking.rs:1:2";
+        assert_eq!(trim(text), expected);
+        assert_eq!(trim("   0: shop::answer"), "   0: shop::answer");
+        assert_eq!(trim(""), "");
+    }
 }

@@ -13,8 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::sys::clock;
 
 /// How many requests of a worker have a place in its table; those that come while it is full are
-/// only counted.
+/// only counted, but for the one that has the thread.
 pub(crate) const ENTRIES: usize = 64;
+/// The place of a request that came while the table was full, while it has the thread: the first
+/// suspect must have a name.
+pub(crate) const SPARE: usize = ENTRIES;
 /// How many requests of a worker are named in a record or an answer.
 const NAMED: usize = 10;
 
@@ -23,7 +26,7 @@ const ENTRY_WORDS: usize = 16;
 /// Words before the first entry: one cache line.
 const HEAD_WORDS: usize = 8;
 /// Words of a table.
-pub(super) const WORDS: usize = HEAD_WORDS + ENTRIES * ENTRY_WORDS;
+pub(super) const WORDS: usize = HEAD_WORDS + (ENTRIES + 1) * ENTRY_WORDS;
 
 /// In the head: the place of the request that is on the thread, from 1; 0 is none.
 const ON_THREAD: usize = 0;
@@ -86,7 +89,7 @@ impl<'a> Table<'a> {
     /// Notes a request in a free place.
     ///
     /// # Panics
-    /// When `place` is not below [`ENTRIES`].
+    /// When `place` is beyond [`SPARE`].
     pub(crate) fn put(
         self,
         place: usize,
@@ -107,13 +110,12 @@ impl<'a> Table<'a> {
     /// Frees a place.
     ///
     /// # Panics
-    /// When `place` is not below [`ENTRIES`].
+    /// When `place` is beyond [`SPARE`].
     pub(crate) fn clear(self, place: usize) {
         self.entry(place)[STARTED].store(0, Ordering::Relaxed);
     }
 
-    /// Notes that the request in `place` has the thread; a place beyond the last is a request
-    /// that has none.
+    /// Notes that the request in `place` has the thread.
     pub(crate) fn set_on_thread(self, place: usize) {
         self.words[ON_THREAD].store(place as u64 + 1, Ordering::Relaxed);
     }
@@ -127,7 +129,7 @@ impl<'a> Table<'a> {
 
     /// The request in `place`, if there is one.
     pub(crate) fn get(self, place: usize) -> Option<RunningRequest> {
-        let entry = (place < ENTRIES).then(|| self.entry(place))?;
+        let entry = (place <= SPARE).then(|| self.entry(place))?;
         let started = entry[STARTED].load(Ordering::Acquire);
         if started == 0 {
             return None;
@@ -150,7 +152,7 @@ impl<'a> Table<'a> {
 
     /// The requests that are being answered, of which there are `inflight` in all.
     pub(super) fn running(self, inflight: u64) -> Running {
-        let mut requests: Vec<_> = (0..ENTRIES).filter_map(|place| self.get(place)).collect();
+        let mut requests: Vec<_> = (0..=SPARE).filter_map(|place| self.get(place)).collect();
         requests.sort_by_key(|it| (!it.on_thread, std::cmp::Reverse(it.age_ms)));
         let all = inflight.max(requests.len() as u64);
         requests.truncate(NAMED);

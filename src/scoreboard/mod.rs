@@ -10,7 +10,7 @@ mod row;
 mod snapshot;
 mod store;
 
-pub(crate) use inflight::{ENTRIES, Running, RunningRequest, Table};
+pub(crate) use inflight::{ENTRIES, Running, RunningRequest, SPARE, Table};
 pub(crate) use row::{Row, RowState};
 pub(crate) use snapshot::{Counters, RowSnapshot};
 pub(crate) use store::Scoreboard;

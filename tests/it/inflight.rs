@@ -73,6 +73,23 @@ fn a_worker_that_is_killed_leaves_what_it_was_answering() {
 }
 
 #[test]
+fn the_suspect_is_named_also_among_more_than_the_table_holds() {
+    let builder = Appserver::fixture().workers(1).allow(&["SIGKILL"]);
+    let server = builder.start();
+    let held = hold(&server, 100, "/slow");
+    let mut killer = server.connect();
+    killer.send(get("/abort"));
+    assert!(killer.try_response(false).is_err());
+    server.wait_until("the log names it", |s| {
+        s.journal()
+            .has_line(&["SIGABRT", "GET /abort (", "on the thread", " and 91 more"])
+    });
+    let crash = server.describe()["last_crash"].clone();
+    assert_eq!(crash["requests"][0]["path"], "/abort");
+    drop(held);
+}
+
+#[test]
 fn a_worker_that_spins_is_named_while_it_does_and_afterwards() {
     let server = Appserver::fixture().workers(1).start();
     let mut client = server.connect();
