@@ -12,7 +12,7 @@ fn limited(max_concurrency: usize, queue: usize) -> Appserver {
          [endpoints]\nlivez = \"/livez\"\n[cors]\norigins = [\"*\"]"
     );
     let builder = Appserver::fixture().workers(1).config(&limits);
-    builder.allow(&["ERROR", "asked to panic"]).start()
+    builder.allow(&["ERROR", "panicked at"]).start()
 }
 
 fn inflight(server: &Appserver) -> u64 {
