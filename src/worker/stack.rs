@@ -9,11 +9,11 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
 
-use crate::config::Config;
+use crate::config::{Config, Gzip};
 use crate::http::{
-    AccessLog, AskSite, Body, BodyLimit, BodyWatch, Closing, Concurrency, Contain, Containment,
-    Cors, Csrf, Endpoints, InFlight, LogBuffer, Logged, PeerAddr, RealIp, Rules, SecurityHeaders,
-    Site,
+    AccessLog, AskSite, Body, BodyLimit, BodyWatch, Closing, Compression, Concurrency, Contain,
+    Containment, Cors, Csrf, Endpoints, InFlight, LogBuffer, Logged, PeerAddr, RealIp, Rules,
+    SecurityHeaders, Site,
 };
 use crate::scoreboard::Row;
 
@@ -21,7 +21,7 @@ use crate::scoreboard::Row;
 type Layers<A> = RealIp<AccessLog<Closing<SecurityHeaders<Cors<Contain<Contained<A>>>>>>>;
 
 /// Those that may fail.
-type Contained<A> = Rules<Endpoints<Csrf<BodyLimit<Concurrency<AskSite<A>>>>>>;
+type Contained<A> = Rules<Endpoints<Csrf<BodyLimit<Concurrency<Compression<AskSite<A>>>>>>>;
 
 /// What the layers of a worker share with the rest of it.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) row: Row<'static>,
     /// The requests that it answers, for others to see.
     pub(crate) inflight: Rc<InFlight>,
+    /// How responses are compressed.
+    pub(crate) gzip: Gzip,
     /// The access log, if there is one.
     pub(crate) log: Option<Rc<LogBuffer>>,
     /// True from the moment the worker begins to leave.
@@ -51,13 +53,17 @@ pub(crate) fn stack<A: Site>(site: A, shared: Shared, config: &Config) -> Rc<Sta
     let Shared {
         row,
         inflight,
+        gzip,
         log,
         draining,
         containment,
     } = shared;
     // The site; its errors are rejections, as those of the layers around it.
     let layers = AskSite::new(site);
-    // Whoever waits or is sent away waits for the site; all that is cheap was decided before.
+    // Whatever the site has to say.
+    let layers = Compression::new(layers, &gzip);
+    // Whoever waits or is sent away waits for the site; all that is cheap was decided before. To
+    // compress is work, too.
     let layers = Concurrency::new(layers, &config.limits, row);
     // A body that is announced too large is refused before the site spends anything on it.
     let layers = BodyLimit::new(layers);
