@@ -10,6 +10,7 @@ use super::types::{
     Listen, ListenAddress, Log, LogFormat, LogTarget, OnPanic, Overflow, Ratio, Root, StaticFiles,
     TryFile, Workers,
 };
+use super::usual::{Cors, Csrf, Endpoints, Limits, RealIp, SecurityHeaders};
 
 /// The port of the default address, unless `PORT` says another.
 pub(super) const PORT: u16 = 8080;
@@ -88,6 +89,12 @@ impl Config {
                 buffer: 256 << 10,
                 on_overflow: Overflow::Drop,
             },
+            real_ip: RealIp::unsaid(),
+            security_headers: SecurityHeaders::default(),
+            cors: Cors::default(),
+            csrf: Csrf::default(),
+            endpoints: Endpoints::default(),
+            limits: Limits::default(),
             log: Log {
                 level: "info".to_owned(),
                 format: AppLogFormat::Auto,

@@ -75,7 +75,6 @@ impl Rejection {
     }
 
     /// Adds how many seconds later the client may try again, for 503 and 429.
-    #[allow(dead_code, reason = "for layers that refuse for a while")]
     pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self

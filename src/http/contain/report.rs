@@ -127,6 +127,13 @@ fn log(asked: &Asked, rejection: &Rejection) {
             let error = chain(&**error);
             tracing::debug!(%method, path, status, error, "the site refused a request");
         }
+        // Who may come again was counted; in an overload a record for each would make it worse.
+        Cause::Refused(reason)
+            if rejection.status() == StatusCode::SERVICE_UNAVAILABLE
+                && rejection.wait().is_none() =>
+        {
+            tracing::warn!(%method, path, status, reason, "a request was not answered");
+        }
         Cause::Refused(reason) => {
             tracing::debug!(%method, path, status, reason, "a request was refused");
         }
