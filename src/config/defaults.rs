@@ -17,7 +17,7 @@ pub(super) const PORT: u16 = 8080;
 
 /// What is compressed: texts, and formats that are not packed already. The same types as the
 /// database of the npm world (mime-db) calls compressible; the first ones are asked first.
-const COMPRESSED: [&str; 38] = [
+const COMPRESSED: [&str; 44] = [
     "text/*",
     "application/json",
     "application/javascript",
@@ -42,7 +42,13 @@ const COMPRESSED: [&str; 38] = [
     "application/x-ns-proxy-autoconfig",
     "application/x-sh",
     "application/x-tar",
-    "application/x-virtualbox-*",
+    "application/x-virtualbox-hdd",
+    "application/x-virtualbox-ova",
+    "application/x-virtualbox-ovf",
+    "application/x-virtualbox-vbox",
+    "application/x-virtualbox-vdi",
+    "application/x-virtualbox-vhd",
+    "application/x-virtualbox-vmdk",
     "application/x-www-form-urlencoded",
     "application/xml-dtd",
     "font/otf",
