@@ -49,8 +49,16 @@ mod sys;
 mod worker;
 
 pub use crate::http::{Body, BodyTooLarge, BoxError, PeerAddr};
-pub use crate::server::Server;
-pub use crate::worker::WorkerContext;
+pub use crate::master::{
+    Cluster, Message, MessageError, Prefork, Sender, WorkerExit, WorkerId,
+};
+pub use crate::server::{Config, ConfigValue, Server};
+pub use crate::worker::{Here, ServeError, Sibling, WorkerContext};
+
+/// The axum that this crate was tested with. Any other version's `Router` is an app as well: what
+/// counts is [`tower::Service`].
+#[cfg(feature = "axum")]
+pub use axum;
 
 /// The manual. There is nothing to import here.
 #[cfg(doc)]

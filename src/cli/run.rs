@@ -36,6 +36,7 @@ pub(super) fn run(
         args: args.to_vec(),
         notify,
         stdio,
+        reads_args: true,
     };
     Ok(Outcome::Served(if is_check {
         server::check_upgrade(&invocation)

@@ -86,6 +86,13 @@ impl Body {
             kind: Kind::Stream(body.map_err(Into::into).boxed_unsync()),
         })
     }
+
+    /// A stream that is in its box already.
+    pub(crate) fn boxed(body: UnsyncBoxBody<Bytes, BoxError>) -> Self {
+        Self {
+            kind: Kind::Stream(body),
+        }
+    }
 }
 
 impl http_body::Body for Body {

@@ -2,6 +2,7 @@
 //! in `worker/stack.rs`, and nowhere else.
 
 mod access_log;
+mod app;
 mod body;
 mod body_limit;
 mod closing;
@@ -21,6 +22,7 @@ pub use request_body::BodyTooLarge;
 pub(crate) use request_body::RequestBody;
 
 pub(crate) use access_log::{AccessLog, LogBuffer, Logged};
+pub(crate) use app::App;
 pub(crate) use body_limit::BodyLimit;
 pub(crate) use closing::Closing;
 pub(crate) use contain::{Contain, Site};

@@ -2,11 +2,15 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, LocalOptions};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::task::spawn_local;
 
 use super::accept::{Accepting, Acceptor};
@@ -14,40 +18,62 @@ use super::connection::{Connections, Drain as Closing, Limits, Peer};
 use super::context::WorkerContext;
 use super::handoff::Balance;
 use super::heartbeat;
+use super::hooks::{Moment, WorkerHooks};
 use super::orders::{Event, Orders};
 use super::stack::{self, ConnectionService, Stack};
 use crate::config::{Config, Root};
 use crate::exit::Exit;
-use crate::http::{BoxError, Files, Identity, LogBuffer, PeerAddr, Site, Welcome};
+use crate::http::{App, Body, BoxError, Files, Identity, LogBuffer, PeerAddr, Site, Welcome};
 use crate::log::chain;
-use crate::master::{Drain, Log, Order, Plan, Report, Seed, Socket, Workload};
+use crate::master::{Drain, Link, Log, Order, Plan, Report, Seed, Socket};
 use crate::net::{HandOffQueue, ListenerId};
 use crate::scoreboard::{Row, RowState, SlotId};
 use crate::sys::{clock, fd, stack as call_stack};
 
-/// The workload of the plain program: a folder of files, or the welcome page.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FilesWorkload;
+/// What a worker serves.
+pub(crate) trait Work {
+    /// Makes it, and the worker around it.
+    fn boot<'a>(
+        &'a self,
+        seed: Seed,
+        context: WorkerContext,
+    ) -> LocalBoxFuture<'a, Result<Worker, Exit>>;
 
-/// The workload of an embedding program: what `make` returns, made in each worker after the fork.
-pub(crate) struct HttpWorkload<F> {
+    /// Whether that is what `root` names, and not an app.
+    fn serves_root(&self) -> bool {
+        false
+    }
+}
+
+/// The work of the plain program: a folder of files, or the welcome page.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FilesWork;
+
+/// The work of an embedding program: what `make` returns, made in each worker after the fork.
+pub(crate) struct AppWork<F> {
     make: F,
 }
 
-impl<F> HttpWorkload<F> {
+impl<F> AppWork<F> {
     pub(crate) fn new(make: F) -> Self {
         Self { make }
     }
 }
 
-impl Workload for FilesWorkload {
+impl Work for FilesWork {
     fn serves_root(&self) -> bool {
         true
     }
 
-    fn run(&self, seed: Seed) -> Exit {
+    fn boot<'a>(
+        &'a self,
+        seed: Seed,
+        context: WorkerContext,
+    ) -> LocalBoxFuture<'a, Result<Worker, Exit>> {
         match seed.plan.config.root.clone() {
-            Root::Folder(path) => live(seed, async |_| Ok(Files::open(&path)?)),
+            Root::Folder(path) => {
+                Worker::boot(seed, context, async move |_| Ok(Files::open(&path)?)).boxed_local()
+            }
             Root::Welcome => {
                 let identity = Identity {
                     instance_id: seed.instance_id.clone(),
@@ -55,34 +81,50 @@ impl Workload for FilesWorkload {
                     pid: std::process::id().cast_signed(),
                     generation: seed.plan.generation,
                 };
-                live(seed, async |_| Ok(Welcome::new(&identity)))
+                Worker::boot(seed, context, async move |_| Ok(Welcome::new(&identity))).boxed_local()
             }
         }
     }
 }
 
-impl<F, A> Workload for HttpWorkload<F>
+impl<F, A, B> Work for AppWork<F>
 where
     F: AsyncFn(WorkerContext) -> Result<A, BoxError>,
-    A: Site,
+    A: tower::Service<
+            http::Request<Body>,
+            Response = http::Response<B>,
+            Error: Into<BoxError>,
+            Future: 'static,
+        > + Clone
+        + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    fn run(&self, seed: Seed) -> Exit {
-        live(seed, &self.make)
+    fn boot<'a>(
+        &'a self,
+        seed: Seed,
+        context: WorkerContext,
+    ) -> LocalBoxFuture<'a, Result<Worker, Exit>> {
+        let make = async |worker| Ok(App::new((self.make)(worker).await?));
+        Worker::boot(seed, context, make).boxed_local()
     }
 }
 
+/// The runtime of a worker.
+pub(super) fn runtime() -> io::Result<LocalRuntime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4) // one slow disk must not make hundreds of threads
+        .thread_keep_alive(Duration::from_secs(1))
+        .build_local(LocalOptions::default())
+}
+
 /// Boots, serves and leaves.
-fn live<A: Site>(seed: Seed, make: impl AsyncFn(WorkerContext) -> Result<A, BoxError>) -> Exit {
+pub(crate) fn live(mut seed: Seed, work: &dyn Work, hooks: &WorkerHooks) -> Exit {
     let row = seed.scoreboard.row(seed.row);
     if let Err(error) = call_stack::capture_into(row.stack_area()) {
         tracing::warn!(%error, "stacks of this worker cannot be shown");
     }
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(4) // one slow disk must not make hundreds of threads
-        .thread_keep_alive(Duration::from_secs(1))
-        .build_local(LocalOptions::default());
-    let runtime = match runtime {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             let _ = seed
@@ -92,9 +134,11 @@ fn live<A: Site>(seed: Seed, make: impl AsyncFn(WorkerContext) -> Result<A, BoxE
         }
     };
     let exit = runtime.block_on(async {
-        spawn_local(heartbeat::beat(row));
-        match Worker::boot(seed, row, make).await {
-            Ok(worker) => worker.serve().await,
+        match start(&mut seed, hooks).await {
+            Ok(context) => match work.boot(seed, context.clone()).await {
+                Ok(worker) => worker.serve(context, hooks.clone()).await,
+                Err(exit) => exit,
+            },
             Err(exit) => exit,
         }
     });
@@ -102,8 +146,28 @@ fn live<A: Site>(seed: Seed, make: impl AsyncFn(WorkerContext) -> Result<A, BoxE
     exit
 }
 
+/// What comes before the app: the pulse, the mail, the first hook.
+pub(super) async fn start(seed: &mut Seed, hooks: &WorkerHooks) -> Result<WorkerContext, Exit> {
+    let row = seed.scoreboard.row(seed.row);
+    spawn_local(heartbeat::beat(row));
+    let context = WorkerContext::new(seed)
+        .map_err(|error| failed(&seed.link, seed.slot, error.to_string()))?;
+    spawn_local(context.post().carry());
+    if hooks.call(Moment::Online, &context).await {
+        return Ok(context);
+    }
+    Err(failed(&seed.link, seed.slot, "the hook on_online panicked".to_owned()))
+}
+
+/// Says why the worker cannot boot.
+fn failed(link: &Link, slot: SlotId, reason: String) -> Exit {
+    tracing::error!(%slot, "worker cannot boot: {reason}");
+    let _ = link.send(&Report::failed(reason), &[]); // the master may be gone
+    Exit::Failed
+}
+
 /// A worker that has booted.
-struct Worker {
+pub(crate) struct Worker {
     orders: Orders,
     plan: Rc<Plan>,
     row: Row<'static>,
@@ -127,10 +191,10 @@ enum Next {
 impl Worker {
     async fn boot<A: Site>(
         seed: Seed,
-        row: Row<'static>,
+        context: WorkerContext,
         make: impl AsyncFn(WorkerContext) -> Result<A, BoxError>,
     ) -> Result<Self, Exit> {
-        let context = WorkerContext::new(&seed);
+        let row = seed.scoreboard.row(seed.row);
         let Seed {
             slot,
             scoreboard,
@@ -140,14 +204,9 @@ impl Worker {
             plan,
             ..
         } = seed;
-        let failed = |link: &crate::master::Link, reason: String| {
-            tracing::error!(%slot, "worker cannot boot: {reason}");
-            let _ = link.send(&Report::failed(reason), &[]); // the master may be gone
-            Exit::Failed
-        };
         let site = make(context)
             .await
-            .map_err(|error| failed(&link, chain(&*error)))?;
+            .map_err(|error| failed(&link, slot, chain(&*error)))?;
         let config = &plan.config;
         let draining = Rc::new(Cell::new(false));
         let log = take_log(&plan, slot);
@@ -213,7 +272,8 @@ impl Worker {
     }
 
     /// Serves until it is told to leave.
-    async fn serve(mut self) -> Exit {
+    pub(super) async fn serve(mut self, context: WorkerContext, hooks: WorkerHooks) -> Exit {
+        let mut called = Vec::new();
         spawn_local(self.connections.clone().sweep_forever());
         let housekeep = heartbeat::housekeep(
             Rc::clone(&self.acceptor),
@@ -225,6 +285,7 @@ impl Worker {
         self.row.set_state(RowState::Open);
         self.acceptor.accept_for(&[]);
         self.orders.report(&Report::Ready);
+        called.extend(hooks.start(Moment::Ready, &context));
         let mut limit = None;
         let mut is_leaving = false;
         loop {
@@ -237,13 +298,18 @@ impl Worker {
             match next {
                 Next::GoOn => {}
                 Next::Leave(within) => {
-                    is_leaving = true;
+                    if !std::mem::replace(&mut is_leaving, true) {
+                        context.begin_draining();
+                        called.extend(hooks.start(Moment::Draining, &context));
+                    }
                     limit = within.map(|within| tokio::time::Instant::now() + within);
                 }
                 Next::Quit => break,
             }
         }
         self.connections.abort_all();
+        let limit = self.plan.config.workers.kill_timeout;
+        hooks.finish(called, &context, limit).await;
         if let Some(log) = &self.log {
             log.flush();
         }

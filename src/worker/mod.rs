@@ -10,9 +10,15 @@ mod connection;
 mod context;
 mod handoff;
 mod heartbeat;
+mod here;
+mod hooks;
 mod orders;
+mod post;
 mod stack;
 mod watch;
 
-pub(crate) use boot::{FilesWorkload, HttpWorkload};
-pub use context::WorkerContext;
+pub(crate) use boot::{AppWork, FilesWork, Work, live};
+pub use context::{Sibling, WorkerContext};
+pub use here::{Here, ServeError};
+pub(crate) use here::serve_here;
+pub(crate) use hooks::{Moment, WorkerHooks};
