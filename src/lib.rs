@@ -49,9 +49,7 @@ mod sys;
 mod worker;
 
 pub use crate::http::{Body, BodyTooLarge, BoxError, PeerAddr};
-pub use crate::master::{
-    Cluster, Message, MessageError, Prefork, Sender, WorkerExit, WorkerId,
-};
+pub use crate::master::{Cluster, Message, MessageError, Prefork, Sender, WorkerExit, WorkerId};
 pub use crate::server::{Config, ConfigValue, Server};
 pub use crate::worker::{Here, ServeError, Sibling, WorkerContext};
 

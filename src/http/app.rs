@@ -102,7 +102,9 @@ where
         Poll::Ready(None) => return Ok(Body::empty()),
         Poll::Pending => return Ok(Body::boxed(body)),
     };
-    let is_all = first.data_ref().is_some_and(|data| data.remaining() as u64 == size);
+    let is_all = first
+        .data_ref()
+        .is_some_and(|data| data.remaining() as u64 == size);
     if is_all && body.is_end_stream() {
         return Ok(first.into_data().map_or_else(|_| Body::empty(), Body::from));
     }

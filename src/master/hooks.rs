@@ -246,7 +246,9 @@ impl MasterHooks {
         cluster: &Cluster,
     ) -> Result<Vec<u8>, Refusal> {
         let mut handlers = self.on_message.borrow_mut();
-        let handler = std::str::from_utf8(kind).ok().map(|it| handlers.get_mut(it));
+        let handler = std::str::from_utf8(kind)
+            .ok()
+            .map(|it| handlers.get_mut(it));
         let Some(handler) = handler.flatten() else {
             return Err(Refusal::NoHandler);
         };
@@ -307,7 +309,7 @@ mod tests {
             sum
         });
         let cluster = Cluster::new(vec![SOMEBODY]);
-        let mut ask = |kind: &str, text: &str| {
+        let ask = |kind: &str, text: &str| {
             hooks.on_message(SOMEBODY, kind.as_bytes(), text.as_bytes(), &cluster)
         };
         assert_eq!(ask("add", "2"), Ok(b"2".to_vec()));

@@ -147,10 +147,7 @@ impl<'a> Mail<'a> {
             _ => return None,
         };
         let [.., a, b, _, _, p, i, d, e] = *head.first_chunk::<12>()?;
-        let (slot, pid) = (
-            u16::from_le_bytes([a, b]),
-            u32::from_le_bytes([p, i, d, e]),
-        );
+        let (slot, pid) = (u16::from_le_bytes([a, b]), u32::from_le_bytes([p, i, d, e]));
         let party = match party {
             0 => Party::Master,
             1 => Party::Slot(slot),

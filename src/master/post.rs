@@ -278,7 +278,11 @@ impl Master<'_> {
 
     fn end_at_once(&mut self, worker: WorkerId) {
         if let Some(process) = self.process_with(worker.pid) {
-            tracing::warn!(slot = worker.slot, pid = worker.pid, "worker killed: the app asked");
+            tracing::warn!(
+                slot = worker.slot,
+                pid = worker.pid,
+                "worker killed: the app asked"
+            );
             signal::send(process.pid, Signal::SIGKILL);
         }
     }

@@ -81,7 +81,8 @@ impl Work for FilesWork {
                     pid: std::process::id().cast_signed(),
                     generation: seed.plan.generation,
                 };
-                Worker::boot(seed, context, async move |_| Ok(Welcome::new(&identity))).boxed_local()
+                Worker::boot(seed, context, async move |_| Ok(Welcome::new(&identity)))
+                    .boxed_local()
             }
         }
     }
@@ -156,7 +157,11 @@ pub(super) async fn start(seed: &mut Seed, hooks: &WorkerHooks) -> Result<Worker
     if hooks.call(Moment::Online, &context).await {
         return Ok(context);
     }
-    Err(failed(&seed.link, seed.slot, "the hook on_online panicked".to_owned()))
+    Err(failed(
+        &seed.link,
+        seed.slot,
+        "the hook on_online panicked".to_owned(),
+    ))
 }
 
 /// Says why the worker cannot boot.

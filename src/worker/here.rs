@@ -145,7 +145,12 @@ pub(crate) fn serve_here<T>(
             addresses,
             worker,
         };
-        let office = Office { id, link, mail, hooks: master };
+        let office = Office {
+            id,
+            link,
+            mail,
+            hooks: master,
+        };
         let value = tokio::select! {
             value = client(here) => value,
             never = office.run() => return Err(never.into()),
@@ -213,12 +218,16 @@ impl Office<'_> {
     }
 
     fn pass_on(&self, bytes: &mut [u8]) {
-        let Some(mail) = Mail::decode(bytes) else { return };
+        let Some(mail) = Mail::decode(bytes) else {
+            return;
+        };
         let (sort, to, own) = (mail.sort, mail.party, Party::Worker(self.id));
         match (sort, to) {
             (Sort::Tell | Sort::Ask, Party::Master) => {
                 let cluster = Cluster::new(vec![self.id]);
-                let reply = self.hooks.on_message(self.id, mail.kind, mail.payload, &cluster);
+                let reply = self
+                    .hooks
+                    .on_message(self.id, mail.kind, mail.payload, &cluster);
                 if sort == Sort::Ask {
                     let reply = reply.as_deref().map_err(|refusal| *refusal);
                     self.put(&Mail::answer(Party::Master, mail.id, reply).encode());

@@ -80,7 +80,10 @@ impl WorkerHooks {
             self.call(Moment::Stopped, worker).await;
         };
         if tokio::time::timeout(limit, all).await.is_err() {
-            tracing::warn!(slot = worker.id(), "a hook of the worker takes too long: left");
+            tracing::warn!(
+                slot = worker.id(),
+                "a hook of the worker takes too long: left"
+            );
         }
     }
 }

@@ -19,6 +19,6 @@ mod watch;
 
 pub(crate) use boot::{AppWork, FilesWork, Work, live};
 pub use context::{Sibling, WorkerContext};
-pub use here::{Here, ServeError};
 pub(crate) use here::serve_here;
+pub use here::{Here, ServeError};
 pub(crate) use hooks::{Moment, WorkerHooks};
