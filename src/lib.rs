@@ -7,32 +7,32 @@
 //! your own, with the same verbs, flags and signals.
 //!
 //! ```no_run
-//! use appserver::{Body, BoxError, Server, WorkerContext};
-//! use http::{Request, Response};
+//! use appserver::Server;
+//! use appserver::axum::{Router, routing::get};
 //!
 //! fn main() -> std::process::ExitCode {
 //!     Server::from_args()
-//!         .app(async |_: WorkerContext| -> Result<_, BoxError> {
-//!             Ok(tower::service_fn(async |_: Request<Body>| {
-//!                 Ok::<_, BoxError>(Response::new(Body::from("Hello, world!")))
-//!             }))
-//!         })
+//!         .app(async |_worker| Ok(Router::new().route("/", get("Hello, world!"))))
 //!         .run()
 //! }
 //! ```
 //!
-//! An app is any [`tower::Service`] from [`Request`](::http::Request)`<`[`Body`]`>` to
-//! [`Response`](::http::Response)`<`[`Body`]`>` that can be cloned. It is made once in each worker,
+//! An app is any [`tower::Service`] from [`Request`](::http::Request)`<`[`Body`]`>` to a response
+//! with any body, if it can be cloned: an axum `Router` as it is. It is made once in each worker,
 //! after the fork: open pools and start tasks there and not before. It need not be `Send`, for
 //! a worker has one thread, and must not block that thread, for nothing else happens meanwhile.
 //! [`PeerAddr`], in the request's extensions, says who asks. A panic or an error is answered
 //! with 500, a [`BodyTooLarge`] that is passed on with 413, a body that broke off with 400.
 //!
+//! [`WorkerContext`] is what the app knows of its worker, and its way to the other ones: see
+//! [`Message`]. [`Server`] has the hooks, [`Config`] says by code what a file says, and
+//! [`Server::serve_here`] runs an app in a test.
+//!
 //! `main` should do little before [`Server::run`]: the master forks, which it refuses to do once
 //! there is a second thread.
 //!
 //! The guides, in the order of reading: [`configuration`](guide::configuration),
-//! [`reload_and_upgrade`](guide::reload_and_upgrade), [`signals`](guide::signals),
+//! [`embedding`](guide::embedding), [`reload_and_upgrade`](guide::reload_and_upgrade), [`signals`](guide::signals),
 //! [`life_of_a_worker`](guide::life_of_a_worker), [`architecture`](guide::architecture).
 
 mod cli;
@@ -65,6 +65,8 @@ pub mod guide {
     pub mod architecture {}
     #[doc = include_str!("docs/configuration.md")]
     pub mod configuration {}
+    #[doc = include_str!("docs/embedding.md")]
+    pub mod embedding {}
     #[doc = include_str!("docs/life-of-a-worker.md")]
     pub mod life_of_a_worker {}
     #[doc = include_str!("docs/reload-and-upgrade.md")]

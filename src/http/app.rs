@@ -241,9 +241,11 @@ mod tests {
 
     #[test]
     fn a_stream_is_not_touched_before_it_is_sent() {
-        let frames = futures_util::stream::poll_fn(|_| -> Poll<Option<Result<_, BoxError>>> {
-            let _: Frame<Bytes> = panic!("it was asked too early");
-        });
+        let frames =
+            futures_util::stream::poll_fn(|_| -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+                assert!(std::hint::black_box(false), "it was asked too early");
+                Poll::Ready(Some(Ok(Frame::data(Bytes::new()))))
+            });
         assert_eq!(shape(&ours(StreamBody::new(frames))), "Body(stream)");
     }
 

@@ -176,13 +176,15 @@ impl Cluster {
     }
 }
 
+type BeforeFork = Box<dyn FnMut(&Prefork)>;
+type OnExit = Box<dyn FnMut(&WorkerExit, &Cluster)>;
 type OnMessage = Box<dyn FnMut(WorkerId, &[u8], &Cluster) -> Result<Vec<u8>, MessageError>>;
 
 /// The hooks of an embedding program.
 #[derive(Default)]
 pub(crate) struct MasterHooks {
-    before_fork: RefCell<Vec<Box<dyn FnMut(&Prefork)>>>,
-    on_exit: RefCell<Vec<Box<dyn FnMut(&WorkerExit, &Cluster)>>>,
+    before_fork: RefCell<Vec<BeforeFork>>,
+    on_exit: RefCell<Vec<OnExit>>,
     on_message: RefCell<BTreeMap<&'static str, OnMessage>>,
 }
 

@@ -353,6 +353,12 @@ impl Server {
     }
 }
 
+/// Whether a master only wants to know if this program could take it over.
+pub(crate) fn is_tried() -> bool {
+    let is_told = |name| std::env::var_os(name).is_some();
+    is_told(HANDOVER_VARIABLE) && is_told(CHECK_VARIABLE)
+}
+
 /// Serves as the code says; or, when this is the new image of an upgrade, goes on with it.
 pub(crate) fn run_code(settings: Settings, program: &dyn Workload) -> Exit {
     let flags = Flags {
@@ -366,8 +372,6 @@ pub(crate) fn run_code(settings: Settings, program: &dyn Workload) -> Exit {
             return Exit::Failed;
         }
     };
-    let is_told = |name| std::env::var_os(name).is_some();
-    let is_check = is_told(HANDOVER_VARIABLE) && is_told(CHECK_VARIABLE);
     let invocation = Invocation {
         sources,
         args: std::env::args_os().collect(),
@@ -375,7 +379,7 @@ pub(crate) fn run_code(settings: Settings, program: &dyn Workload) -> Exit {
         stdio: None,
         reads_args: false,
     };
-    if is_check {
+    if is_tried() {
         check_upgrade(&invocation)
     } else {
         serve(invocation, program)

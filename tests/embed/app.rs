@@ -141,7 +141,7 @@ struct Site {
 }
 
 impl Site {
-    fn note(&self, from: Sender, text: String) {
+    fn note(&self, from: Sender, text: &str) {
         let from = match from {
             Sender::Master => "master".to_owned(),
             Sender::Worker(worker) => worker.slot().to_string(),
@@ -159,7 +159,7 @@ async fn app(worker: WorkerContext) -> Result<Router, BoxError> {
         notes: Arc::default(),
     };
     let own = site.clone();
-    worker.on_message(async move |from, Note(text)| own.note(from, text));
+    worker.on_message(async move |from, Note(text)| own.note(from, &text));
     let slot = worker.id();
     worker.on_message(async move |_, Echo(text, after)| {
         assert_ne!(text, "panic", "the handler was told to");

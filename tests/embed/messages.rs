@@ -151,8 +151,12 @@ fn a_worker_that_does_not_read_loses_messages_and_harms_nobody() {
             .unwrap()
     };
     let before = rss(&server);
-    for _ in 0..200 {
-        at[0].get("/long/60000");
+    // Smaller and smaller ones, until nothing finds room.
+    for bytes in [60_000; 60]
+        .into_iter()
+        .chain((0..16).rev().flat_map(|n| [1 << n; 3]))
+    {
+        at[0].get(&format!("/long/{bytes}"));
     }
     server.wait_until("the loss is logged", |s| {
         s.journal()
