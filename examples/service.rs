@@ -8,13 +8,13 @@
 use std::convert::Infallible;
 use std::process::ExitCode;
 
-use appserver::{Body, BoxError, Server, WorkerContext};
+use appserver::{Body, Server};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response};
 
 fn main() -> ExitCode {
     Server::from_args()
-        .app(async |_: WorkerContext| -> Result<_, BoxError> { Ok(tower::service_fn(hello)) })
+        .app(async |_worker| Ok(tower::service_fn(hello)))
         .run()
 }
 

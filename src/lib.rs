@@ -7,22 +7,18 @@
 //! your own, with the same verbs, flags and signals.
 //!
 //! ```no_run
-//! use appserver::{Body, BoxError, Server, WorkerContext};
-//! use http::{Request, Response};
+//! use appserver::Server;
+//! use appserver::axum::{Router, routing::get};
 //!
 //! fn main() -> std::process::ExitCode {
 //!     Server::from_args()
-//!         .app(async |_: WorkerContext| -> Result<_, BoxError> {
-//!             Ok(tower::service_fn(async |_: Request<Body>| {
-//!                 Ok::<_, BoxError>(Response::new(Body::from("Hello, world!")))
-//!             }))
-//!         })
+//!         .app(async |_worker| Ok(Router::new().route("/", get("Hello, world!"))))
 //!         .run()
 //! }
 //! ```
 //!
-//! An app is any [`tower::Service`] from [`Request`](::http::Request)`<`[`Body`]`>` to
-//! [`Response`](::http::Response)`<`[`Body`]`>` that can be cloned. It is made once in each worker,
+//! An app is any [`tower::Service`] from [`Request`](::http::Request)`<`[`Body`]`>` to a response
+//! with any body, if it can be cloned: an axum `Router` as it is. It is made once in each worker,
 //! after the fork: open pools and start tasks there and not before. It need not be `Send`, for
 //! a worker has one thread, and must not block that thread, for nothing else happens meanwhile.
 //! [`PeerAddr`] and [`RequestId`], in the request's extensions, say who asks and under which id;
@@ -30,12 +26,17 @@
 //! [`HttpError`] with its own status, a
 //! [`BodyTooLarge`] that is passed on with 413, a body that broke off with 400.
 //!
+//! [`WorkerContext`] is what the app knows of its worker, and its way to the other ones: see
+//! [`Message`]. [`Server`] has the hooks, [`Config`] says by code what a file says, and
+//! [`Server::serve_here`] runs an app in a test.
+//!
 //! `main` should do little before [`Server::run`]: the master forks, which it refuses to do once
 //! there is a second thread.
 //!
 //! The guides, in the order of reading: [`configuration`](guide::configuration),
-//! [`reload_and_upgrade`](guide::reload_and_upgrade), [`signals`](guide::signals),
-//! [`life_of_a_worker`](guide::life_of_a_worker), [`errors`](guide::errors), [`architecture`](guide::architecture).
+//! [`embedding`](guide::embedding), [`reload_and_upgrade`](guide::reload_and_upgrade),
+//! [`signals`](guide::signals), [`life_of_a_worker`](guide::life_of_a_worker),
+//! [`errors`](guide::errors), [`architecture`](guide::architecture).
 
 mod cli;
 mod config;
@@ -53,8 +54,14 @@ mod worker;
 pub use crate::http::{
     Body, BodyTooLarge, BoxError, Forwarded, HttpError, PeerAddr, ProxyAddr, RequestId,
 };
-pub use crate::server::Server;
-pub use crate::worker::WorkerContext;
+pub use crate::master::{Cluster, Message, MessageError, Prefork, Sender, WorkerExit, WorkerId};
+pub use crate::server::{Config, ConfigValue, Server};
+pub use crate::worker::{Here, ServeError, Sibling, WorkerContext};
+
+/// The axum that this crate was tested with. Any other version's `Router` is an app as well: what
+/// counts is [`tower::Service`].
+#[cfg(feature = "axum")]
+pub use axum;
 
 /// The manual. There is nothing to import here.
 #[cfg(doc)]
@@ -65,6 +72,8 @@ pub mod guide {
     pub mod configuration {}
     #[doc = include_str!("docs/errors.md")]
     pub mod errors {}
+    #[doc = include_str!("docs/embedding.md")]
+    pub mod embedding {}
     #[doc = include_str!("docs/life-of-a-worker.md")]
     pub mod life_of_a_worker {}
     #[doc = include_str!("docs/reload-and-upgrade.md")]

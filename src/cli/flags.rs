@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::Flags;
+use crate::config::{Flags, Settings};
 
 /// Which server is meant, and how to print.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Args)]
@@ -18,6 +18,9 @@ pub(super) struct Common {
     /// Print JSON; text for humans goes to standard error
     #[arg(long, global = true)]
     pub(super) json: bool,
+    /// What the program itself says; not from the command line.
+    #[arg(skip)]
+    pub(super) settings: Settings,
 }
 
 /// The flags of `run` and `start`, which override the configuration file.
@@ -90,6 +93,7 @@ impl RunArgs {
             pid_file: flags.pid_file,
             control: common.control.clone(),
             set: flags.set,
+            settings: common.settings.clone(),
         }
     }
 

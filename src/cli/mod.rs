@@ -29,20 +29,27 @@ use self::args::{Cli, Verb};
 use self::failure::Failure;
 use self::flags::Common;
 use self::outcome::Outcome;
+use crate::config::Settings;
 use crate::exit::Exit;
 use crate::master::Workload;
-use crate::server::Server;
+use crate::server::{self, Origin, Server};
 
 impl Server {
-    /// Runs it: serves, or does what the verb on the command line says.
+    /// Runs it: serves, or does what the verb on the command line says. The exit code is one of
+    /// [`exit`](crate::exit).
     #[must_use]
     pub fn run(self) -> ExitCode {
-        run(&self.args, &*self.workload).into()
+        let (origin, settings, program) = self.into_parts();
+        match origin {
+            Origin::Args(args) => run(&args, settings, &program).into(),
+            Origin::Code => server::run_code(settings, &program).into(),
+        }
     }
 }
 
-/// Does what the command line says; `workload` is what a worker of this program does.
-pub(crate) fn run(args: &[OsString], workload: &dyn Workload) -> Exit {
+/// Does what the command line says, above what the program itself does; `workload` is what a worker
+/// of it does.
+pub(crate) fn run(args: &[OsString], settings: Settings, workload: &dyn Workload) -> Exit {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -56,7 +63,10 @@ pub(crate) fn run(args: &[OsString], workload: &dyn Workload) -> Exit {
     };
     let json = cli.is_json();
     let parts = cli.into_parts().map_err(Failure::Usage);
-    let outcome = parts.and_then(|(common, verb)| carry_out(verb, &common, args, workload));
+    let outcome = parts.and_then(|(mut common, verb)| {
+        common.settings = settings;
+        carry_out(verb, &common, args, workload)
+    });
     match outcome {
         Ok(outcome) => outcome.print(json),
         Err(failure) => failure.print(program(args), json),

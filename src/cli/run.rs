@@ -28,7 +28,8 @@ pub(super) fn run(
     if daemon {
         setsid().map_err(|error| Failure::to("leave the terminal's session")(error.into()))?;
     }
-    let is_check = given.is_check_upgrade();
+    // A program that reads no command line cannot be sure that its successor does.
+    let is_check = given.is_check_upgrade() || server::is_tried();
     let sources = Sources::from_process(given.into_flags(common))
         .map_err(Failure::to("find the current folder"))?;
     let invocation = Invocation {
@@ -36,6 +37,7 @@ pub(super) fn run(
         args: args.to_vec(),
         notify,
         stdio,
+        reads_args: true,
     };
     Ok(Outcome::Served(if is_check {
         server::check_upgrade(&invocation)

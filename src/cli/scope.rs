@@ -25,7 +25,7 @@ pub(super) fn find(
         name.map_or(Ok(()), |name| must_be(path, &name))?;
         return Ok(path.clone());
     }
-    let sources = sources(common.config.clone())?;
+    let sources = sources(common)?;
     if common.config.is_some() {
         let path = load(&sources)?.control.socket;
         name.map_or(Ok(()), |name| must_be(&path, &name))?;
@@ -39,6 +39,8 @@ pub(super) fn find(
         None => {
             let found = only_live(here.as_ref(), &folder, program)?;
             match here {
+                // A name that the program itself has is no accident.
+                Some(_) if common.settings.says_who() => Ok(found),
                 Some(here) if here.file.is_none() && here.control.socket == found => {
                     must_be_of(&found, &sources.cwd).map(|()| found)
                 }
@@ -82,9 +84,10 @@ fn must_be_of(path: &Path, folder: &Path) -> Result<(), Failure> {
     }
 }
 
-fn sources(config: Option<PathBuf>) -> Result<Sources, Failure> {
+fn sources(common: &Common) -> Result<Sources, Failure> {
     let flags = Flags {
-        config,
+        config: common.config.clone(),
+        settings: common.settings.clone(),
         ..Flags::default()
     };
     Sources::from_process(flags).map_err(Failure::to("find the current folder"))

@@ -121,6 +121,7 @@ pub(super) fn run_args(flags: &Flags) -> Vec<OsString> {
         pid_file,
         control,
         set,
+        settings: _, // the program that is started has them itself
     } = flags;
     let mut args = vec![OsString::from("run")];
     // In one word, so that a value may begin with a hyphen.

@@ -9,7 +9,7 @@ use clap::{CommandFactory, Parser};
 use super::args::{Cli, Named, Verb};
 use super::flags::Common;
 use super::start;
-use crate::config::Flags;
+use crate::config::{Flags, Settings};
 use crate::control::ScaleTo;
 
 fn parse(line: &str) -> Result<(Common, Verb), String> {
@@ -80,6 +80,7 @@ fn the_common_flags_stand_before_and_after_every_verb() {
         control: Some(PathBuf::from("/c.sock")),
         config: Some(PathBuf::from("/f.toml")),
         json: true,
+        settings: Settings::default(),
     };
     for line in all_verbs() {
         let plain = parse(line).unwrap();
@@ -173,6 +174,7 @@ fn run_takes_its_flags_before_and_after_the_verb() {
             ("A".to_owned(), "1".to_owned()),
             ("B".to_owned(), "x=y".to_owned()),
         ],
+        settings: Settings::default(),
     };
     for verb in ["", "run", "start", "validate", "-t"] {
         assert_eq!(flags(&format!("{given} {verb}")), expected, "before {verb}");

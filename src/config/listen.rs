@@ -22,10 +22,12 @@ struct Table<'a> {
 pub(super) fn check(raw: &Raw, env: &Environment, problems: &mut Vec<Problem>) -> Vec<Listen> {
     let unsaid = Listen::at(ListenAddress::Tcp((Ipv4Addr::LOCALHOST, PORT).into()));
     let tables = tables(&raw.addresses, &unsaid, problems);
+    let anywhere = Winners::of(&raw.any_address, &unsaid, problems);
     let everywhere = Winners::of(&raw.every_address, &unsaid, problems);
     let mut listen: Vec<Listen> = Vec::new();
     for address in chosen(raw, &tables, env, problems) {
         let mut new = Listen::at(address);
+        anywhere.apply(&mut new, problems);
         if let Some(table) = tables.iter().find(|table| table.is_about(&new.address)) {
             table.keys.apply(&mut new, problems);
         }

@@ -40,6 +40,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let mut raw = file
         .as_ref()
         .map_or_else(Raw::default, |file| file.read(&mut problems));
+    raw.put_below(sources.flags.settings.read(&sources.cwd, &mut problems));
     let mut env = Environment::new(sources, &mut problems);
     add_env_files(&mut env, &raw, &sources.cwd, &mut problems);
     raw.expand(&env, &mut problems);
@@ -64,11 +65,13 @@ struct File {
 
 fn find_file(sources: &Sources) -> Option<File> {
     let path_of = |path: &Path| absolute(&sources.cwd, path);
-    match &sources.flags.config {
+    let settings = &sources.flags.settings;
+    match sources.flags.config.as_ref().or(settings.file.as_ref()) {
         Some(path) => Some(File {
             name: path.display().to_string(),
             path: path_of(path),
         }),
+        None if settings.no_usual_file => None,
         None => {
             let file = File {
                 name: DEFAULT_FILE.to_owned(),

@@ -1,6 +1,6 @@
 //! Configuration: what was said (raw), and what it means ([`Config`], which cannot be wrong).
 //!
-//! [`load`] takes the layers in order: defaults, the TOML file, env files, the environment, flags.
+//! [`load`] takes the layers in order: defaults, the code of an embedding program, the TOML file, env files, the environment, flags.
 //! Each yields statements (a key, a value, a place); `check` turns them into a [`Config`], or
 //! names every problem at once, each with its place. The one table of keys is in `keys`: file,
 //! environment names, suggestions and `Config::to_toml` all derive from it.
@@ -26,6 +26,7 @@ mod overrides;
 mod pattern;
 mod problem;
 mod raw;
+mod settings;
 mod show;
 mod sources;
 mod suggest;
@@ -44,6 +45,7 @@ pub(crate) use load::{Loaded, load};
 pub(crate) use pattern::Pattern;
 pub(crate) use pattern::{DateStyle, Piece, Token};
 pub(crate) use problem::Problems;
+pub(crate) use settings::{Setting, Settings, Value};
 pub(crate) use sources::{Flags, Sources};
 #[cfg(test)]
 pub(crate) use types::AppLogFormat;

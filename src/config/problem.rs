@@ -20,6 +20,8 @@ pub(crate) enum Place {
     Variable(String),
     /// An option of the command line.
     Flag(String),
+    /// The code of an embedding program, for this key.
+    Setting(String),
     /// Nobody said it: a default of this key.
     Default(String),
 }
@@ -65,6 +67,7 @@ impl fmt::Display for Place {
             Self::File(file) => f.write_str(file),
             Self::Variable(name) => write!(f, "environment {name}"),
             Self::Flag(flag) => f.write_str(flag),
+            Self::Setting(key) => write!(f, "setting `{key}`"),
             Self::Default(key) => write!(f, "default of `{key}`"),
         }
     }

@@ -20,8 +20,10 @@ pub(super) struct Raw {
     pub(super) addresses: Vec<Address>,
     /// The addresses that stand in for those of the file; their tables in the file still count.
     pub(super) chosen: Option<Vec<Address>>,
-    /// About every address.
+    /// About every address, above their tables.
     pub(super) every_address: Vec<Statement<Listen>>,
+    /// About every address, below their tables.
+    pub(super) any_address: Vec<Statement<Listen>>,
 }
 
 /// An address, and what was said about it.
@@ -44,10 +46,22 @@ impl Raw {
             .find(|statement| statement.key.is_named(section, name))
     }
 
+    /// Puts a lower layer below this one, which is the file's. Its addresses count where this
+    /// layer has none.
+    pub(super) fn put_below(&mut self, mut lower: Self) {
+        lower.keys.append(&mut self.keys);
+        self.keys = lower.keys;
+        if self.addresses.is_empty() {
+            self.addresses = lower.addresses;
+        }
+        self.any_address = lower.any_address;
+    }
+
     /// Fills in every `${NAME}`; for the file's layer, before the others are added. What cannot
     /// be filled in is a problem, and not looked at any further.
     pub(super) fn expand(&mut self, env: &Environment, problems: &mut Vec<Problem>) {
         expand_all(&mut self.keys, env, problems);
+        expand_all(&mut self.any_address, env, problems);
         for address in &mut self.addresses {
             expand_all(&mut address.keys, env, problems);
         }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
+use super::settings::Settings;
+
 /// The options of the command line that change the configuration; the highest layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Flags {
@@ -25,6 +27,8 @@ pub(crate) struct Flags {
     pub(crate) control: Option<PathBuf>,
     /// `-e NAME=VALUE`, repeatable: environment of the application, above every other.
     pub(crate) set: Vec<(String, String)>,
+    /// What the program itself says, below everything else.
+    pub(crate) settings: Settings,
 }
 
 /// Everything that [`load`](super::load) looks at, but for the files that this names. A reload

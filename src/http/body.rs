@@ -131,6 +131,11 @@ impl Body {
             Self::of(Kind::Stream(body.map_err(Into::into).boxed_unsync()))
         })
     }
+
+    /// A stream that is in its box already.
+    pub(crate) fn boxed(body: UnsyncBoxBody<Bytes, BoxError>) -> Self {
+        Self::of(Kind::Stream(body))
+    }
 }
 
 impl http_body::Body for Body {

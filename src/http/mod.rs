@@ -2,6 +2,7 @@
 //! in `worker/stack.rs`, and nowhere else.
 
 mod access_log;
+mod app;
 mod ask;
 mod body;
 mod body_limit;
@@ -39,6 +40,7 @@ pub use request_id::RequestId;
 pub(crate) use request_id::RequestIds;
 
 pub(crate) use access_log::{AccessLog, LogBuffer, Logged};
+pub(crate) use app::App;
 pub(crate) use body_limit::BodyLimit;
 pub(crate) use closing::Closing;
 pub(crate) use compression::Compression;

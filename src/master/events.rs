@@ -6,7 +6,9 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::crashes::{Crashes, Rules};
+use super::hooks::WorkerExit;
 use super::link::{Drain, GENTLY, Order, Report};
+use super::post::id_of;
 use super::request::Wanted;
 use super::slot::{Role, Seat};
 use super::stacks::Reason;
@@ -136,7 +138,8 @@ impl Master<'_> {
             return;
         };
         self.read_reports(slot, role); // its last words
-        let Some(process) = self
+        self.read_mail(slot, role, usize::MAX);
+        let Some(mut process) = self
             .slot_mut(slot)
             .and_then(|place| place.seat_mut(role))
             .and_then(|s| s.process.take())
@@ -145,17 +148,26 @@ impl Master<'_> {
         };
         self.end_dumps(pid);
         self.rotation.note_gone(pid);
-        if self.is_expected(slot, role, ending) {
+        let generation = process.generation;
+        let is_expected = self.is_expected(slot, role, ending);
+        if is_expected {
             let uptime_ms = clock::now_ms().saturating_sub(process.born);
-            let generation = process.generation;
             tracing::info!(%slot, %pid, generation, uptime_ms, "worker left");
         } else {
             self.report_crash(slot, pid, &process, ending);
         }
         self.stop_serving(slot, process.row);
         self.scoreboard.fold(slot, process.row);
-        self.note_failure(slot, role, process.failure, ending);
+        self.note_failure(slot, role, process.failure.take(), ending);
         self.feed(slot, role, WorkerEvent::Exited);
+        let worker = id_of(slot, &process);
+        self.answer_for_the_dead(worker, &process.mail);
+        self.tell_exit(&WorkerExit {
+            worker,
+            generation,
+            ending,
+            is_expected,
+        });
     }
 
     /// Whether the worker was to leave; one that had to be made to was reported then.
@@ -228,8 +240,9 @@ impl Master<'_> {
         }
     }
 
-    /// A worker was told by a signal of its own to leave: its place is filled at once.
-    fn on_leaving(&mut self, slot: SlotId, role: Role) {
+    /// A worker was told, by a signal of its own or by the app, to leave: its place is filled at
+    /// once.
+    pub(super) fn on_leaving(&mut self, slot: SlotId, role: Role) {
         if role != Role::Incumbent || !matches!(self.phase, Phase::Starting | Phase::Running) {
             return;
         }

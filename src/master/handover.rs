@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::crashes::Crashes;
 use super::link::Link;
+use super::post::Postbox;
 use super::request::Wanted;
 use super::seed::Plan;
 use super::slot::{CpuShare, Process, Retirement, Seat, Slot};
@@ -137,6 +138,9 @@ struct ProcessState {
     pid: i32,
     row: RowId,
     link_fd: RawFd,
+    /// None for a worker of a program that knew no messages.
+    #[serde(default)]
+    mail_fd: Option<RawFd>,
     generation: u64,
     image: u32,
     born: u64,
@@ -214,7 +218,7 @@ impl Handover {
         all.extend(
             seats
                 .filter_map(|seat| seat.process.as_ref())
-                .map(|process| process.link_fd),
+                .flat_map(|process| std::iter::once(process.link_fd).chain(process.mail_fd)),
         );
         all.extend(self.previous.iter().map(|previous| previous.program_fd));
         all
@@ -413,6 +417,7 @@ impl SeatState {
             pid: process.pid.as_raw(),
             row: process.row,
             link_fd: process.link.as_fd().as_raw_fd(),
+            mail_fd: Some(process.mail.socket.as_fd().as_raw_fd()),
             generation: process.generation,
             image: process.image,
             born: process.born,
@@ -431,6 +436,7 @@ impl SeatState {
                 pid: Pid::from_raw(process.pid),
                 row: process.row,
                 link: Link::adopt(fd::adopt(process.link_fd)?),
+                mail: Postbox::adopt(process.mail_fd)?,
                 generation: process.generation,
                 image: process.image,
                 born: process.born,

@@ -11,10 +11,14 @@ mod crashes;
 mod events;
 mod handover;
 mod health;
+mod hooks;
 mod jobs;
 mod link;
+mod mail;
+mod messages;
 mod pid_file;
 mod plan;
+mod post;
 mod request;
 mod resume;
 mod retire;
@@ -32,11 +36,17 @@ mod stop;
 mod upgrade;
 
 pub(crate) use handover::{HANDOVER_VARIABLE, Handover};
+pub(crate) use hooks::{Asked, MasterHooks};
+pub use hooks::{Cluster, Prefork, WorkerExit};
 pub(crate) use link::{Drain, Link, Log, Order, Report, Socket};
+pub(crate) use mail::{MAX_MAIL, MAX_WAITING, Mail, MailSocket, Party, Refusal, Sort, sign};
+pub use messages::{Message, MessageError, Sender, WorkerId};
+pub(crate) use messages::{kind, read, write};
+pub(crate) use plan::PlanError;
 pub(crate) use seed::Plan;
 pub(crate) use seed::{Seed, Workload};
 pub(crate) use start::StartError;
-pub(crate) use upgrade::check as check_upgrade;
+pub(crate) use upgrade::{CHECK_VARIABLE, check as check_upgrade};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
@@ -70,6 +80,8 @@ pub(crate) struct Setup {
     pub(crate) binary: PathBuf,
     /// The files behind standard output and error when the server runs in the background.
     pub(crate) stdio: Option<(PathBuf, PathBuf)>,
+    /// Whether the program reads its command line: then it understands `--check-upgrade`.
+    pub(crate) reads_args: bool,
 }
 
 /// What belongs to the master alone; a child closes it.
@@ -143,6 +155,10 @@ pub(crate) struct Master<'w> {
     last_crash: Option<LastCrash>,
     /// The image before this one, until the workers of this one serve.
     previous: Option<(File, PreviousState)>,
+    /// What mail is read into.
+    mail_buffer: Vec<u8>,
+    /// The latest generation that the program was told of before its first fork.
+    preforked: Option<u64>,
 }
 
 impl std::fmt::Debug for dyn Workload + '_ {

@@ -23,7 +23,7 @@ pub(crate) enum PlanError {
 
 impl Plan {
     /// Opens what workers share and looks up who they become.
-    pub(super) fn new(loaded: Loaded, generation: u64) -> Result<Self, PlanError> {
+    pub(crate) fn new(loaded: Loaded, generation: u64) -> Result<Self, PlanError> {
         let Loaded { config, app_env } = loaded;
         let access_log = log::open(&config.access_log.path)
             .map_err(PlanError::Log)?
@@ -51,7 +51,7 @@ impl Plan {
     }
 
     /// The addresses to listen at, with their backlogs.
-    pub(super) fn addresses(&self) -> Vec<(ListenAddress, u32)> {
+    pub(crate) fn addresses(&self) -> Vec<(ListenAddress, u32)> {
         let listen = self.config.listen.iter();
         listen
             .map(|listen| (listen.address.clone(), listen.backlog))

@@ -24,6 +24,7 @@ impl Master<'_> {
             self.take_signals();
             self.reap();
             self.take_reports();
+            self.take_mail();
             self.take_commands();
             self.tick(clock::now_ms());
             self.advance();
@@ -62,8 +63,14 @@ impl Master<'_> {
         }
         let processes = self.slots.iter().flat_map(|slot| slot.processes());
         // A link whose worker has closed it would be ready all the time; its exit is on the way.
-        let links = processes.filter(|process| !process.is_mute);
-        sources.extend(links.map(|process| (process.link.as_fd(), PollFlags::POLLIN)));
+        for process in processes.filter(|process| !process.is_mute) {
+            sources.push((process.link.as_fd(), PollFlags::POLLIN));
+            if process.mail.is_open() {
+                let mut interest = PollFlags::POLLIN;
+                interest.set(PollFlags::POLLOUT, process.mail.has_waiting());
+                sources.push((process.mail.socket.as_fd(), interest));
+            }
+        }
         sources
     }
 

@@ -7,7 +7,9 @@ use std::rc::Rc;
 
 use nix::sys::signalfd::SignalFd;
 
+use super::hooks::MasterHooks;
 use super::link::Link;
+use super::mail::MailSocket;
 use crate::config::{Config, Listen};
 use crate::exit::Exit;
 use crate::net::{ListenerId, ListenerSet};
@@ -23,6 +25,11 @@ pub(crate) trait Workload {
     /// Whether it serves what `root` names, and not an app.
     fn serves_root(&self) -> bool {
         false
+    }
+
+    /// What the program does in the master.
+    fn hooks(&self) -> Option<&MasterHooks> {
+        None
     }
 }
 
@@ -55,6 +62,8 @@ pub(crate) struct Seed {
     pub(crate) listeners: ListenerSet,
     /// The way to the master.
     pub(crate) link: Link,
+    /// The application's messages to and from the master; its context takes it.
+    pub(crate) mail: Option<MailSocket>,
     /// Delivers the worker's signals.
     pub(crate) signals: SignalFd,
     /// What it shares with its generation.

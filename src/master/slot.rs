@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::crashes::Crashes;
 use super::link::{Link, Order};
+use super::post::Postbox;
 use super::seed::Plan;
 use super::state::WorkerState;
 use crate::scoreboard::{RowId, SlotId};
@@ -24,6 +25,8 @@ pub(crate) struct Process {
     pub(crate) row: RowId,
     /// The way to it.
     pub(crate) link: Link,
+    /// The application's messages to and from it.
+    pub(crate) mail: Postbox,
     /// The generation it was born in.
     pub(crate) generation: u64,
     /// Which image of the master forked it: addresses on its stack mean nothing to another one.
@@ -161,6 +164,14 @@ impl Slot {
     /// All its processes.
     pub(crate) fn processes(&self) -> impl Iterator<Item = &Process> {
         self.seats().filter_map(|(_, seat)| seat.process.as_ref())
+    }
+
+    /// All its processes, to be changed.
+    pub(crate) fn processes_mut(&mut self) -> impl Iterator<Item = &mut Process> {
+        let seats = std::iter::once(&mut self.incumbent)
+            .chain(&mut self.successor)
+            .chain(&mut self.leavers);
+        seats.filter_map(|seat| seat.process.as_mut())
     }
 
     /// The seat of this role.

@@ -7,7 +7,10 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid};
 
 use super::Master;
+use super::hooks::Prefork;
 use super::link::{Link, Report};
+use super::mail::MailSocket;
+use super::post::Postbox;
 use super::seed::{Plan, Seed};
 use super::slot::{CpuShare, Process};
 use crate::exit::Exit;
@@ -35,22 +38,26 @@ impl Master<'_> {
         let row = self
             .free_row()
             .ok_or_else(|| io::Error::other("the scoreboard is full"))?;
+        self.before_fork(plan);
         let (ours, theirs) = Link::pair()?;
+        let (our_mail, their_mail) = MailSocket::pair()?;
         self.scoreboard.row(row).open_for(slot, plan.generation);
         let born = clock::now_ms();
         let master = getpid();
-        let mut ours = Some(ours);
+        let mut ours = Some((ours, our_mail));
         let pid = fork::fork(|| {
             ours = None; // a worker that held it would never see the master's end
-            self.child(slot, row, theirs, plan, master).code()
+            self.child(slot, row, (theirs, their_mail), plan, master)
+                .code()
         })?;
-        let link = ours.ok_or_else(|| io::Error::other("the link is gone"))?;
+        let (link, mail) = ours.ok_or_else(|| io::Error::other("the link is gone"))?;
         self.scoreboard.row(row).set_pid(pid.as_raw());
         tracing::info!(%slot, %pid, generation = plan.generation, "worker forked");
         Ok(Process {
             pid,
             row,
             link,
+            mail: Postbox::new(mail),
             generation: plan.generation,
             image: self.image,
             born,
@@ -63,6 +70,18 @@ impl Master<'_> {
                 ..CpuShare::default()
             },
         })
+    }
+
+    /// Tells the program that the first worker of a generation is about to be forked.
+    fn before_fork(&mut self, plan: &Plan) {
+        let is_first = self.preforked.is_none_or(|before| plan.generation > before);
+        if let Some(hooks) = self.workload.hooks().filter(|_| is_first) {
+            self.preforked = Some(plan.generation);
+            hooks.before_fork(&Prefork {
+                generation: plan.generation,
+                name: plan.config.name.clone(),
+            });
+        }
     }
 
     fn free_row(&self) -> Option<RowId> {
@@ -80,7 +99,7 @@ impl Master<'_> {
         &mut self,
         slot: SlotId,
         row: RowId,
-        link: Link,
+        (link, mail): (Link, MailSocket),
         plan: &Rc<Plan>,
         master: Pid,
     ) -> Exit {
@@ -116,6 +135,7 @@ impl Master<'_> {
             scoreboard: self.scoreboard,
             listeners,
             link,
+            mail: Some(mail),
             signals,
             plan: Rc::clone(plan),
             instance_id: self.instance_id.clone(),

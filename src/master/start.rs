@@ -153,6 +153,8 @@ impl<'w> Master<'w> {
             notify: None,
             interrupted: None,
             previous: None,
+            mail_buffer: Vec::new(),
+            preforked: None,
         }
     }
 

@@ -22,6 +22,8 @@ use crate::sys::{clock, exec, fd, fork, signal};
 
 /// What a binary says that has understood everything: this, and its version.
 const APPROVAL: &str = "appserver can take over: ";
+/// Set for a binary that is only tried, for a program that does not read its command line.
+pub(crate) const CHECK_VARIABLE: &str = "APPSERVER_INTERNAL_CHECK";
 /// How long a binary may take to say so, in milliseconds.
 const CHECK_MS: u64 = 10_000;
 /// How much of its complaint is kept, in bytes.
@@ -109,8 +111,11 @@ impl Master<'_> {
             .write()?;
         let (output, input) = io::pipe()?;
         let mut args = self.setup.args.clone();
-        args.push("--check-upgrade".into());
-        let vars = environment(state.as_raw_fd());
+        if self.setup.reads_args {
+            args.push("--check-upgrade".into());
+        }
+        let mut vars = environment(state.as_raw_fd());
+        vars.push((CHECK_VARIABLE.into(), "1".into()));
         let pid = fork::fork(|| {
             let failed = (|| -> io::Result<()> {
                 signal::reset(&[], &[])?;

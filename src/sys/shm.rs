@@ -33,6 +33,11 @@ pub(crate) struct SharedWords {
     file: OwnedFd,
 }
 
+// SAFETY: the words are atomic, and the mapping stays where it is until it is dropped.
+unsafe impl Send for SharedWords {}
+// SAFETY: as above; nothing but atomic access is given out.
+unsafe impl Sync for SharedWords {}
+
 impl SharedWords {
     /// Makes a new, zeroed region of `words` words.
     ///

@@ -21,6 +21,15 @@ pub(crate) fn receive(signals: &[Signal]) -> io::Result<SignalFd> {
     )?)
 }
 
+/// A descriptor that never delivers anything, for a worker that shares its process.
+///
+/// # Errors
+/// The error of `signalfd`.
+pub(crate) fn none() -> io::Result<SignalFd> {
+    let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+    Ok(SignalFd::with_flags(&SigSet::empty(), flags)?)
+}
+
 /// A signal that was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Received {

@@ -1,102 +1,63 @@
-//! The life of a worker, from its fork to its exit.
+//! How a worker comes to be: the runtime, what comes before the app, the app, and what is around
+//! it.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, LocalOptions};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
 use super::accept::{Accepting, Acceptor};
-use super::connection::{Connections, Drain as Closing, Limits, Peer};
+use super::connection::{Connections, Limits, Peer};
 use super::context::WorkerContext;
 use super::handoff::Balance;
 use super::heartbeat;
-use super::orders::{Event, Orders};
+use super::hooks::{Moment, WorkerHooks};
+use super::orders::Orders;
 use super::stack::{self, ConnectionService, Stack};
-use crate::config::{Config, Root};
+use super::work::Work;
+use crate::config::Config;
 use crate::exit::Exit;
 use crate::http::{
-    BoxError, Containment, ErrorPages, Files, Identity, InFlight, LogBuffer, PeerAddr, RequestIds,
-    Site, Welcome,
+    BoxError, Containment, ErrorPages, InFlight, LogBuffer, PeerAddr, RequestIds, Site,
 };
 use crate::log::{self, chain};
-use crate::master::{Drain, Log, Order, Plan, Report, Seed, Socket, Workload};
-use crate::net::{HandOffQueue, ListenerId};
-use crate::scoreboard::{Row, RowState, SlotId};
-use crate::sys::{clock, fd, stack as call_stack};
+use crate::master::{Link, Plan, Report, Seed};
+use crate::net::ListenerId;
+use crate::scoreboard::{Row, SlotId};
+use crate::sys::{clock, stack as call_stack};
 
-/// How long a worker serves at least before it asks to be replaced: panics that come with every
-/// request must not make a fork of each.
-const RECYCLE_PAUSE: Duration = Duration::from_secs(1);
-
-/// The workload of the plain program: a folder of files, or the welcome page.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FilesWorkload;
-
-/// The workload of an embedding program: what `make` returns, made in each worker after the fork.
-pub(crate) struct HttpWorkload<F> {
-    make: F,
+/// The runtime of a worker.
+pub(super) fn runtime() -> io::Result<LocalRuntime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4) // one slow disk must not make hundreds of threads
+        .thread_keep_alive(Duration::from_secs(1))
+        .build_local(LocalOptions::default())
 }
 
-impl<F> HttpWorkload<F> {
-    pub(crate) fn new(make: F) -> Self {
-        Self { make }
-    }
-}
-
-impl Workload for FilesWorkload {
-    fn serves_root(&self) -> bool {
-        true
-    }
-
-    fn run(&self, seed: Seed) -> Exit {
-        let config = &seed.plan.config;
-        match config.root.clone() {
-            Root::Folder(path) => {
-                let (rules, gzip) = (config.static_files.clone(), config.gzip.clone());
-                live(seed, async |_| Ok(Files::open(&path, &rules, &gzip)?))
-            }
-            Root::Welcome => {
-                let identity = Identity {
-                    instance_id: seed.instance_id.clone(),
-                    slot: seed.slot,
-                    pid: std::process::id().cast_signed(),
-                    generation: seed.plan.generation,
-                };
-                live(seed, async |_| Ok(Welcome::new(&identity)))
-            }
-        }
-    }
-}
-
-impl<F, A> Workload for HttpWorkload<F>
-where
-    F: AsyncFn(WorkerContext) -> Result<A, BoxError>,
-    A: Site,
-{
-    fn run(&self, seed: Seed) -> Exit {
-        live(seed, &self.make)
-    }
+/// What there is before the app.
+pub(crate) struct Started {
+    /// What the app learns about its worker.
+    pub(super) context: WorkerContext,
+    /// The requests that it answers.
+    inflight: Rc<InFlight>,
 }
 
 /// Boots, serves and leaves.
-fn live<A: Site>(seed: Seed, make: impl AsyncFn(WorkerContext) -> Result<A, BoxError>) -> Exit {
+pub(crate) fn live(mut seed: Seed, work: &dyn Work, hooks: &WorkerHooks) -> Exit {
     let row = seed.scoreboard.row(seed.row);
     log::in_worker(seed.slot.0, seed.plan.generation);
     if let Err(error) = call_stack::capture_into(row.stack_area()) {
         tracing::warn!(%error, "stacks of this worker cannot be shown");
     }
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(4) // one slow disk must not make hundreds of threads
-        .thread_keep_alive(Duration::from_secs(1))
-        .build_local(LocalOptions::default());
-    let runtime = match runtime {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             let _ = seed
@@ -105,11 +66,15 @@ fn live<A: Site>(seed: Seed, make: impl AsyncFn(WorkerContext) -> Result<A, BoxE
             return Exit::Failed;
         }
     };
-    let inflight = InFlight::new(row, seed.plan.config.lag_warn);
     let exit = runtime.block_on(async {
-        spawn_local(heartbeat::beat(row, Rc::clone(&inflight)));
-        match Worker::boot(seed, row, inflight, make).await {
-            Ok(worker) => worker.serve().await,
+        match start(&mut seed, hooks).await {
+            Ok(started) => {
+                let context = started.context.clone();
+                match work.boot(seed, started).await {
+                    Ok(worker) => worker.serve(context, hooks.clone()).await,
+                    Err(exit) => exit,
+                }
+            }
             Err(exit) => exit,
         }
     });
@@ -117,45 +82,60 @@ fn live<A: Site>(seed: Seed, make: impl AsyncFn(WorkerContext) -> Result<A, BoxE
     exit
 }
 
-/// A worker that has booted.
-struct Worker {
-    orders: Orders,
-    plan: Rc<Plan>,
-    row: Row<'static>,
-    inflight: Rc<InFlight>,
-    acceptor: Rc<Acceptor>,
-    connections: Connections,
-    log: Option<Rc<LogBuffer>>,
-    /// What the master is to be told when everything is written to the former logs.
-    reopened: Cell<Option<u64>>,
-    /// When it has to be gone, on the shared clock.
-    deadline: Cell<Option<u64>>,
-    /// Tells the stack that answers shall say `Connection: close`.
-    draining: Rc<Cell<bool>>,
-    /// Told when a panic means that this worker shall be replaced.
-    recycle: Arc<Notify>,
-    /// Before that it does not ask for it.
-    asks_again: Cell<tokio::time::Instant>,
+/// What comes before the app: the pulse, the mail, the first hook.
+pub(super) async fn start(seed: &mut Seed, hooks: &WorkerHooks) -> Result<Started, Exit> {
+    let row = seed.scoreboard.row(seed.row);
+    let inflight = InFlight::new(row, seed.plan.config.lag_warn);
+    spawn_local(heartbeat::beat(row, Rc::clone(&inflight)));
+    let context = WorkerContext::new(seed)
+        .map_err(|error| failed(&seed.link, seed.slot, error.to_string()))?;
+    spawn_local(context.post().carry());
+    if hooks.call(Moment::Online, &context).await {
+        return Ok(Started { context, inflight });
+    }
+    Err(failed(
+        &seed.link,
+        seed.slot,
+        "the hook on_online panicked".to_owned(),
+    ))
 }
 
-/// How long a worker goes on.
-enum Next {
-    /// Until the next event.
-    GoOn,
-    /// Until its connections have closed, or the time is over.
-    Leave(Option<Duration>),
-    /// Not at all.
-    Quit,
+/// Says why the worker cannot boot.
+fn failed(link: &Link, slot: SlotId, reason: String) -> Exit {
+    tracing::error!(%slot, "worker cannot boot: {reason}");
+    let _ = link.send(&Report::failed(reason), &[]); // the master may be gone
+    Exit::Failed
+}
+
+/// A worker that has booted.
+pub(crate) struct Worker {
+    pub(super) orders: Orders,
+    pub(super) plan: Rc<Plan>,
+    pub(super) row: Row<'static>,
+    pub(super) inflight: Rc<InFlight>,
+    pub(super) acceptor: Rc<Acceptor>,
+    pub(super) connections: Connections,
+    pub(super) log: Option<Rc<LogBuffer>>,
+    /// What the master is to be told when everything is written to the former logs.
+    pub(super) reopened: Cell<Option<u64>>,
+    /// When it has to be gone, on the shared clock.
+    pub(super) deadline: Cell<Option<u64>>,
+    /// Tells the stack that answers shall say `Connection: close`.
+    pub(super) draining: Rc<Cell<bool>>,
+    /// Told when a panic means that this worker shall be replaced.
+    pub(super) recycle: Arc<Notify>,
+    /// Before that it does not ask for it.
+    pub(super) asks_again: Cell<tokio::time::Instant>,
 }
 
 impl Worker {
-    async fn boot<A: Site>(
+    pub(super) async fn boot<A: Site>(
         seed: Seed,
-        row: Row<'static>,
-        inflight: Rc<InFlight>,
+        started: Started,
         make: impl AsyncFn(WorkerContext) -> Result<A, BoxError>,
     ) -> Result<Self, Exit> {
-        let context = WorkerContext::new(&seed);
+        let row = seed.scoreboard.row(seed.row);
+        let Started { context, inflight } = started;
         let Seed {
             slot,
             scoreboard,
@@ -165,19 +145,14 @@ impl Worker {
             plan,
             ..
         } = seed;
-        let failed = |link: &crate::master::Link, reason: String| {
-            tracing::error!(%slot, "worker cannot boot: {reason}");
-            let _ = link.send(&Report::failed(reason), &[]); // the master may be gone
-            Exit::Failed
-        };
         let site = make(context)
             .await
-            .map_err(|error| failed(&link, chain(&*error)))?;
+            .map_err(|error| failed(&link, slot, chain(&*error)))?;
         let config = &plan.config;
         let draining = Rc::new(Cell::new(false));
         let recycle = Arc::new(Notify::new());
-        let pages =
-            ErrorPages::read(&config.error_page).map_err(|error| failed(&link, chain(&error)))?;
+        let pages = ErrorPages::read(&config.error_page)
+            .map_err(|error| failed(&link, slot, chain(&error)))?;
         let log = take_log(&plan, slot, row);
         let shared = stack::Shared {
             row,
@@ -255,180 +230,6 @@ impl Worker {
             asks_again: Cell::new(tokio::time::Instant::now()),
         })
     }
-
-    /// Serves until it is told to leave.
-    async fn serve(mut self) -> Exit {
-        spawn_local(self.connections.clone().sweep_forever());
-        spawn_local(self.connections.clone().wake_forever());
-        let housekeep = heartbeat::housekeep(
-            Rc::clone(&self.acceptor),
-            self.connections.clone(),
-            self.log.clone(),
-        );
-        spawn_local(housekeep);
-        self.row.beat(0); // a boot that blocked must not look like a stall
-        self.inflight.lag().serve();
-        self.row.set_state(RowState::Open);
-        self.acceptor.accept_for(&[]);
-        self.orders.report(&Report::Ready);
-        self.asks_again
-            .set(tokio::time::Instant::now() + RECYCLE_PAUSE);
-        let mut limit = None;
-        let mut is_leaving = false;
-        let mut is_hasty = false;
-        loop {
-            let asks_again = self.asks_again.get();
-            let next = tokio::select! {
-                biased;
-                event = self.orders.next() => {
-                    is_hasty |= matches!(event, Event::Quit);
-                    self.on_event(event)
-                }
-                () = wants_to_be_replaced(&self.recycle, asks_again), if !is_leaving => {
-                    self.ask_to_be_replaced()
-                }
-                () = settled(self.log.as_deref()), if self.reopened.get().is_some() => {
-                    self.report_reopened();
-                    Next::GoOn
-                }
-                () = self.connections.all_closed(), if is_leaving => Next::Quit,
-                () = wait_until(limit), if is_leaving => Next::Quit,
-            };
-            match next {
-                Next::GoOn => {}
-                Next::Leave(within) => {
-                    is_leaving = true;
-                    limit = within.map(|within| tokio::time::Instant::now() + within);
-                }
-                Next::Quit => break,
-            }
-        }
-        self.connections.abort_all();
-        if let Some(log) = &self.log {
-            log.finish(self.patience(is_hasty)).await;
-        }
-        if self.reopened.get().is_some() {
-            self.report_reopened();
-        }
-        Exit::Done
-    }
-
-    /// The master starts a successor, and lets this worker drain when that is ready.
-    fn ask_to_be_replaced(&self) -> Next {
-        self.asks_again
-            .set(tokio::time::Instant::now() + RECYCLE_PAUSE);
-        self.orders.report(&Report::Recycle);
-        Next::GoOn
-    }
-
-    fn on_event(&self, event: Event) -> Next {
-        match event {
-            Event::Order(order, fds) => return self.on_order(order, fds),
-            Event::Leave => self.orders.report(&Report::Leaving), // the master answers with Drain
-            Event::Quit => return Next::Quit,
-            Event::Reopen => self.orders.report(&Report::WantsLogs), // it answers with Reopen
-            Event::Orphaned => {
-                tracing::warn!("the master has gone, worker leaves");
-                self.leave(Drain {
-                    is_last: true,
-                    closes_idle: false,
-                    within_ms: Some(clock::millis(self.plan.config.workers.kill_timeout)),
-                });
-                return Next::Leave(Some(self.plan.config.workers.kill_timeout));
-            }
-        }
-        Next::GoOn
-    }
-
-    fn on_order(&self, order: Order, fds: Vec<OwnedFd>) -> Next {
-        let mut fds = fds.into_iter();
-        match order {
-            Order::Adopt(slots) => self.acceptor.accept_for(&slots),
-            Order::Learn(slot, Socket::Listener(id)) => {
-                if let Some(socket) = fds.next() {
-                    self.acceptor.learn_listener(slot, id, socket);
-                }
-            }
-            Order::Learn(slot, Socket::Queue) => {
-                if let (Some(sender), Some(receiver)) = (fds.next(), fds.next()) {
-                    self.acceptor
-                        .learn_queue(slot, HandOffQueue { sender, receiver });
-                }
-            }
-            Order::Forget(slot) => self.acceptor.forget(slot),
-            Order::Reopen { logs, number } => {
-                self.reopen(&logs, fds);
-                self.reopened.set(Some(number));
-            }
-            Order::Drain(drain) => {
-                self.leave(drain);
-                return Next::Leave(None); // the master has the deadline
-            }
-        }
-        Next::GoOn
-    }
-
-    /// How long the last lines of the log may take: until a little before the master's deadline;
-    /// `kill_timeout` where there is none; a moment when the worker was told to be quick.
-    fn patience(&self, is_hasty: bool) -> Duration {
-        const MOMENT: Duration = Duration::from_millis(250);
-        if is_hasty {
-            return MOMENT;
-        }
-        let left = self.deadline.get().map(|deadline| {
-            let left = deadline.saturating_sub(clock::now_ms());
-            Duration::from_millis(left).saturating_sub(2 * MOMENT)
-        });
-        let left = left.unwrap_or(self.plan.config.workers.kill_timeout);
-        left.max(MOMENT)
-    }
-
-    fn leave(&self, drain: Drain) {
-        let deadline = drain.within_ms.map(|within| clock::now_ms() + within);
-        self.deadline.set(deadline);
-        self.row.set_state(RowState::Closed);
-        self.draining.set(true);
-        self.acceptor.stop(drain.is_last);
-        let how = if drain.closes_idle {
-            Closing::CloseIdle
-        } else {
-            Closing::Graceful
-        };
-        self.connections.drain(how, drain.within_ms);
-    }
-
-    fn report_reopened(&self) {
-        if let Some(number) = self.reopened.take() {
-            self.orders.report(&Report::Reopened(number));
-        }
-    }
-
-    /// Takes the log files that the master has opened anew.
-    fn reopen(&self, logs: &[Log], files: impl Iterator<Item = OwnedFd>) {
-        for (log, file) in logs.iter().zip(files) {
-            let replaced = match log {
-                Log::Access => {
-                    if let Some(buffer) = &self.log {
-                        buffer.replace(file);
-                    }
-                    Ok(())
-                }
-                Log::Output => fd::replace_standard(1, &file),
-                Log::Error => fd::replace_standard(2, &file),
-            };
-            if let Err(error) = replaced {
-                tracing::warn!(?log, %error, "cannot reopen a log");
-            }
-        }
-    }
-}
-
-/// Waits until everything is written to the former logs.
-async fn settled(log: Option<&LogBuffer>) {
-    const PAUSE: Duration = Duration::from_millis(5);
-    while log.is_some_and(|log| !log.is_settled()) {
-        tokio::time::sleep(PAUSE).await;
-    }
 }
 
 /// Takes the access log out of this process's copy of the plan: a second descriptor would hold
@@ -464,19 +265,6 @@ fn serve_with<A: Site>(
         connections.serve(socket, limits, |peer, watch| {
             service(&granted, *peer, watch)
         });
-    }
-}
-
-/// A panic has told that this worker shall be replaced, and it has not asked just now.
-async fn wants_to_be_replaced(recycle: &Notify, not_before: tokio::time::Instant) {
-    tokio::time::sleep_until(not_before).await; // first: a notice once taken must not be lost
-    recycle.notified().await;
-}
-
-async fn wait_until(limit: Option<tokio::time::Instant>) {
-    match limit {
-        Some(limit) => tokio::time::sleep_until(limit).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A worker: one process, one thread, one runtime. It accepts connections, serves them through
 //! the [`stack`](mod@stack), and does what the master orders.
 //!
-//! `boot` is its life from the fork to the exit; `accept` takes connections and shares them with
+//! `boot` makes it, `work` is what it serves, `serve` its life until the exit; `accept` takes connections and shares them with
 //! siblings; `connection` talks to clients; `orders` listens to the master.
 
 mod accept;
@@ -10,9 +10,18 @@ mod connection;
 mod context;
 mod handoff;
 mod heartbeat;
+mod here;
+mod hooks;
 mod orders;
+mod post;
+mod serve;
 mod stack;
 mod watch;
+mod work;
 
-pub(crate) use boot::{FilesWorkload, HttpWorkload};
-pub use context::WorkerContext;
+pub(crate) use boot::live;
+pub use context::{Sibling, WorkerContext};
+pub(crate) use here::serve_here;
+pub use here::{Here, ServeError};
+pub(crate) use hooks::{Moment, WorkerHooks};
+pub(crate) use work::{AppWork, FilesWork, Work};

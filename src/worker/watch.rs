@@ -12,8 +12,20 @@ use tokio::io::unix::AsyncFd;
 /// # Errors
 /// When the kernel grants no place in the epoll set.
 pub(super) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    register(fd, Interest::READABLE)
+}
+
+/// The same, to wait until it can be written to as well.
+///
+/// # Errors
+/// When the kernel grants no place in the epoll set.
+pub(super) fn watch_both(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    register(fd, Interest::READABLE | Interest::WRITABLE)
+}
+
+fn register(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     // tokio deprecates this because a type's descriptor might change behind its back; that of an
     // `OwnedFd` cannot. Its successor is an unsafe function with the same body.
     #[allow(deprecated, reason = "sound for OwnedFd, see above")]
-    AsyncFd::with_interest(fd, Interest::READABLE)
+    AsyncFd::with_interest(fd, interest)
 }

@@ -20,25 +20,32 @@ pub(crate) fn server_program() -> PathBuf {
 
 /// The program in `tests/fixture`, which cargo builds as an example.
 pub(crate) fn fixture_program() -> PathBuf {
+    example_program("fixture")
+}
+
+/// An example.
+pub(crate) fn example_program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test knows its own file");
     let profile = test
         .ancestors()
         .nth(2)
         .expect("tests lie in target/PROFILE/deps");
-    let fixture = profile.join("examples/fixture");
+    let example = profile.join("examples").join(name);
     assert!(
-        fixture.exists(),
-        "{} is missing: `cargo build --example fixture` builds it, and so does `cargo test` \
-         when it is not told to build `--test it` alone",
-        fixture.display()
+        example.exists(),
+        "{} is missing: `cargo build --example {name}` builds it, and so does `cargo test` \
+         when it is not told to build one test alone",
+        example.display()
     );
-    fixture
+    example
 }
 
 /// A server that is not started yet.
 #[derive(Debug)]
 pub(crate) struct Builder {
     program: PathBuf,
+    /// The program whose verbs are used.
+    cli: PathBuf,
     folder: Folder,
     config: String,
     args: Vec<String>,
@@ -48,6 +55,8 @@ pub(crate) struct Builder {
     workers: Option<usize>,
     /// A command in front of the program, such as one that sets a limit.
     wrapper: Vec<String>,
+    /// Whether the program is given arguments.
+    reads_args: bool,
     /// Whether the address comes from the configuration instead of a flag.
     own_listen: bool,
 }
@@ -66,6 +75,7 @@ impl Builder {
         ]);
         Self {
             program,
+            cli: server_program(),
             folder,
             config: String::new(),
             args: Vec::new(),
@@ -74,8 +84,30 @@ impl Builder {
             workers: None,
             wrapper: Vec::new(),
             own_listen: false,
+            reads_args: true,
         }
         .workers(2)
+    }
+
+    /// Uses the verbs of this program itself, which embeds the server.
+    #[allow(dead_code, reason = "for the tests of embedding")]
+    pub(crate) fn own_verbs(mut self) -> Self {
+        self.cli.clone_from(&self.program);
+        self
+    }
+
+    /// Uses the verbs of the plain program.
+    #[allow(dead_code, reason = "for the tests of embedding")]
+    pub(crate) fn plain_verbs(mut self) -> Self {
+        self.cli = server_program();
+        self
+    }
+
+    /// Gives the program no arguments: it reads none.
+    #[allow(dead_code, reason = "for the tests of embedding")]
+    pub(crate) fn without_arguments(mut self) -> Self {
+        self.reads_args = false;
+        self
     }
 
     /// So many workers.
@@ -197,7 +229,7 @@ impl Builder {
             pid,
             folder: self.folder,
             env: self.env,
-            cli: server_program(),
+            cli: self.cli,
             control,
             address: None,
             journal: Journal::new(&journal, self.allowed),
@@ -215,8 +247,8 @@ impl Builder {
             child: None,
             pid: 0,
             env: self.env.clone(),
-            cli: server_program(),
             control: self.control(),
+            cli: self.cli,
             address: None,
             journal: Journal::new(&self.folder.state().join("error.log"), self.allowed),
             folder: self.folder,
@@ -261,6 +293,9 @@ impl Builder {
     }
 
     fn arguments(&self) -> Vec<String> {
+        if !self.reads_args {
+            return self.args.clone();
+        }
         let mut args = vec!["--control".to_owned(), self.control().display().to_string()];
         if !self.own_listen {
             args.extend(["--listen".to_owned(), "127.0.0.1:0".to_owned()]);

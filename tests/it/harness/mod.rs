@@ -23,7 +23,9 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-pub(crate) use builder::{Builder, fixture_program, server_program, socket_address};
+pub(crate) use builder::{
+    Builder, example_program, fixture_program, server_program, socket_address,
+};
 pub(crate) use client::{Connection, Response};
 pub(crate) use command::{Output, Running};
 use folder::Folder;
@@ -67,6 +69,12 @@ impl Appserver {
     /// The fixture, which has handlers.
     pub(crate) fn fixture() -> Builder {
         Builder::new(fixture_program())
+    }
+
+    /// An example, with its own verbs.
+    #[allow(dead_code, reason = "for the tests of embedding")]
+    pub(crate) fn example(name: &str) -> Builder {
+        Builder::new(example_program(name)).own_verbs()
     }
 
     // === where it is ===

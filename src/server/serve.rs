@@ -1,4 +1,4 @@
-//! Putting the parts together: the master and what its workers do.
+//! Becoming the master: freshly, or where the previous image of this process stopped.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -8,11 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::config::{self, Sources};
 use crate::control::Notice;
 use crate::exit::Exit;
-use crate::http::{Body, BoxError};
 use crate::log::{self, chain};
 use crate::master::{self, HANDOVER_VARIABLE, Handover, Master, Setup, StartError, Workload};
 use crate::sys::title;
-use crate::worker::{FilesWorkload, HttpWorkload, WorkerContext};
 
 /// How a server was asked for.
 #[derive(Debug)]
@@ -25,6 +23,8 @@ pub(crate) struct Invocation {
     pub(crate) notify: Option<OwnedFd>,
     /// The files behind standard output and error, in the background.
     pub(crate) stdio: Option<(PathBuf, PathBuf)>,
+    /// Whether the program reads its command line: then it understands `--check-upgrade`.
+    pub(crate) reads_args: bool,
 }
 
 /// Serves until the server ends.
@@ -42,6 +42,7 @@ fn start(invocation: Invocation, workload: &dyn Workload) -> Exit {
         args,
         notify,
         stdio,
+        reads_args,
     } = invocation;
     let loaded = match config::load(&sources) {
         Ok(loaded) => loaded,
@@ -57,6 +58,7 @@ fn start(invocation: Invocation, workload: &dyn Workload) -> Exit {
         args,
         binary,
         stdio,
+        reads_args,
     };
     match Master::start(setup, loaded, workload, notify) {
         Ok(master) => master.run(),
@@ -77,7 +79,12 @@ fn refuse(notify: Option<OwnedFd>, reason: String, exit: Exit) -> Exit {
 
 /// Goes on where the previous image of this process stopped.
 fn resume(invocation: Invocation, number: &str, workload: &dyn Workload) -> Exit {
-    let Invocation { sources, args, .. } = invocation;
+    let Invocation {
+        sources,
+        args,
+        reads_args,
+        ..
+    } = invocation;
     let resumed = Handover::read(number)
         .map_err(StartError::Handover)
         .and_then(|handover| {
@@ -87,6 +94,7 @@ fn resume(invocation: Invocation, number: &str, workload: &dyn Workload) -> Exit
                 args,
                 binary,
                 stdio: None,
+                reads_args,
             };
             Master::resume(setup, &handover, workload)
         });
@@ -122,69 +130,5 @@ fn program(args: &[OsString], cwd: &Path) -> PathBuf {
         path
     } else {
         running
-    }
-}
-
-/// A server to be embedded in a program of your own, with every verb and flag of `appserver`.
-///
-/// ```no_run
-/// use appserver::{Body, BoxError, Server, WorkerContext};
-/// use http::{Request, Response};
-/// use std::convert::Infallible;
-///
-/// fn main() -> std::process::ExitCode {
-///     Server::from_args()
-///         .app(async |worker: WorkerContext| -> Result<_, BoxError> {
-///             let text = format!("hello from worker {}\n", worker.id());
-///             Ok(tower::service_fn(move |_: Request<Body>| {
-///                 let text = text.clone();
-///                 async move { Ok::<_, Infallible>(Response::new(Body::from(text))) }
-///             }))
-///         })
-///         .run()
-/// }
-/// ```
-pub struct Server {
-    /// The command line, which the verbs read.
-    pub(crate) args: Vec<OsString>,
-    /// What a worker of this program does.
-    pub(crate) workload: Box<dyn Workload>,
-}
-
-impl Server {
-    /// A server that is told by the command line what to do, and serves files.
-    #[must_use]
-    pub fn from_args() -> Self {
-        Self {
-            args: std::env::args_os().collect(),
-            workload: Box::new(FilesWorkload),
-        }
-    }
-
-    /// Serves an app instead of files. `make` is called once in each worker, after the fork and
-    /// inside the worker's runtime; a worker is ready when it has returned. An error keeps the
-    /// worker from booting, which ends a cold start and fails a reload.
-    #[must_use]
-    pub fn app<F, A>(mut self, make: F) -> Self
-    where
-        F: AsyncFn(WorkerContext) -> Result<A, BoxError> + 'static,
-        A: tower::Service<
-                http::Request<Body>,
-                Response = http::Response<Body>,
-                Error: Into<BoxError>,
-                Future: 'static,
-            > + Clone
-            + 'static,
-    {
-        self.workload = Box::new(HttpWorkload::new(make));
-        self
-    }
-}
-
-impl std::fmt::Debug for Server {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server")
-            .field("args", &self.args)
-            .finish_non_exhaustive()
     }
 }
