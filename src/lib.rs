@@ -35,6 +35,9 @@
 //! [`reload_and_upgrade`](guide::reload_and_upgrade), [`signals`](guide::signals),
 //! [`life_of_a_worker`](guide::life_of_a_worker), [`architecture`](guide::architecture).
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod cli;
 mod config;
 mod control;
