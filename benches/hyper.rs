@@ -57,9 +57,10 @@ fn run(port: &str, threads: &str, folder: &Path) -> io::Result<()> {
         running.push(std::thread::spawn(move || serve(listener, &files)));
     }
     for thread in running {
-        thread
-            .join()
-            .map_err(|_| io::Error::other("a thread has panicked"))??;
+        match thread.join() {
+            Ok(ended) => ended?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     }
     Ok(())
 }

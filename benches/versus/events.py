@@ -46,7 +46,7 @@ def measure(kind: str, setting: Setting) -> list[dict[str, Any]]:
         setting.say(f"{kind} under load: {server.name}")
         try:
             with server:
-                found.append(one(kind, server, 1.5 if setting.is_quick else 4.0))
+                found.append(one(kind, server, min(4.0, setting.seconds)))
         except Lacking as lacking:
             found.append({"server": server.name, "lacking": str(lacking)})
         except (OSError, Trouble) as trouble:

@@ -33,11 +33,12 @@ def versions(programs: set[str]) -> dict[str, str]:
     """Of the peers that take part."""
     found = {}
     if "nginx" in programs:
-        found["nginx"] = first_line([needs.found("nginx") or "nginx", "-v"]).removeprefix("nginx version: ")
+        found["nginx"] = first_line([needs.found("nginx") or "nginx", "-v"]).removeprefix("nginx version: nginx/")
     if "haproxy" in programs:
-        found["HAProxy"] = first_line([needs.found("haproxy") or "haproxy", "-v"]).split(" - ")[0]
+        found["HAProxy"] = first_line([needs.found("haproxy") or "haproxy", "-v"]).removeprefix("HAProxy version ").split(" ")[0]
     if "varnishd" in programs:
-        found["Varnish"] = first_line([needs.found("varnishd") or "varnishd", "-V"]).removeprefix("varnishd ")
+        said = first_line([needs.found("varnishd") or "varnishd", "-V"])
+        found["Varnish"] = said.partition("(varnish-")[2].split(" ")[0] or said
     if "node" in programs:
         found["Node"] = first_line([needs.found("node") or "node", "--version"])
         try:

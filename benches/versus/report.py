@@ -73,8 +73,8 @@ def target(row: dict[str, Any], figures: dict[str, Any]) -> str:
     if row["target"] is None or figures["server"] != "nginx" or "cpu_ratio" not in figures:
         return ""
     verdict = "met" if figures["cpu_ratio"]["median"] <= row["target"] else "missed"
-    if row["servers"][0]["body_bytes"] > figures["body_bytes"]:
-        verdict = f"{verdict}, but with a larger answer"
+    if verdict == "met" and row["servers"][0]["body_bytes"] > figures["body_bytes"]:
+        verdict = "missed, for its answer is larger"
     return f"≤ {row['target']:.2f}: {verdict}"
 
 
