@@ -15,9 +15,25 @@ from server import Trouble
 MANIFEST = Path(__file__).parent / "node/package.json"
 
 
-@functools.cache
 def modules() -> Path:
     """The folder `node_modules` with everything that the manifest names; installed if missing."""
+    found = ensure()
+    if isinstance(found, Trouble):
+        raise found
+    return found
+
+
+@functools.cache
+def ensure() -> Path | Trouble:
+    """The same, tried once: without a network npm takes minutes to give up."""
+    try:
+        return installed()
+    except Trouble as trouble:
+        return trouble
+
+
+def installed() -> Path:
+    """The same, tried each time."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "appserver-versus"
     wanted = cache / f"npm-{hashlib.sha256(MANIFEST.read_bytes()).hexdigest()[:12]}"
     if not wanted.exists():

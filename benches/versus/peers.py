@@ -29,7 +29,9 @@ def ours(row: Row, setting: Setting, upstream: int) -> Server:
     """appserver, or an example with it inside."""
     is_example = row.site in (plan.SERVICE, plan.APP)
     program = setting.programs.example(row.site) if is_example else setting.programs.appserver
-    return Ours(setting.scratch, row.workers or setting.workers, program, row.more, upstream)
+    server = Ours(setting.scratch, row.workers or setting.workers, program, row.more, upstream)
+    server.probe = "/hello" if is_example else Ours.probe
+    return server
 
 
 def peer(name: str, row: Row, setting: Setting, upstream: int) -> Server:

@@ -56,7 +56,7 @@ ROWS = [
     Row("static-1k", "static file, 1 KiB", "/1k.bin", (*FILES, HYPER), target=0.75),
     Row("static-100k", "static file, 100 KiB", "/100k.bin", (*FILES, HYPER), target=0.70),
     Row("static-10m", "static file, 10 MiB", "/10m.bin", FILES, target=1.0),
-    Row("static-gzip", "static JSON file, 20 KiB, gzip", "/20k.json", headers=GZIP, more="gzip", encoding="gzip"),
+    Row("static-gzip", "static JSON file, 20 KiB, gzip (nginx compresses it each time)", "/20k.json", headers=GZIP, more="gzip", encoding="gzip"),
     Row(
         "gzip",
         "gzip on the fly, 20 KiB JSON",

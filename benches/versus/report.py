@@ -9,6 +9,9 @@ from plan import NOT_YET, SCENARIOS
 
 Table = list[list[str]]
 
+LONGEST = 200
+"""Characters of a reason."""
+
 
 def markdown(results: dict[str, Any]) -> str:
     """Everything that was measured, and what was not."""
@@ -20,10 +23,16 @@ def markdown(results: dict[str, Any]) -> str:
     if results["events"]:
         parts.append(events(results["events"]))
     if results["failed"]:
-        lines = [[key, " ".join(text.split())] for key, text in results["failed"].items()]
+        lines = [[key, shortened(text)] for key, text in results["failed"].items()]
         parts.append(f"## Could not be measured\n\n{table(['row', 'why'], lines)}")
     parts.append(missing(results["workloads"]))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def shortened(text: str) -> str:
+    """Fit for a cell; the whole was told while it happened."""
+    words = " ".join(text.split()).replace("|", "/")
+    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
 
 
 def machine(results: dict[str, Any]) -> str:

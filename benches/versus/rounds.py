@@ -20,6 +20,10 @@ from server import Server, Trouble, wait_until
 from setting import Setting
 
 
+CONNECTIONS_PER_SECOND = 2000
+"""How many connections a machine surely makes in a second; a round lasts long enough for them."""
+
+
 @dataclass(frozen=True)
 class Round:
     """One run of wrk against one server."""
@@ -53,13 +57,15 @@ def measure(row: Row, setting: Setting) -> dict[str, Any]:
         if not servers:
             return found
         sizes = [compare(row, servers[0], server) for server in servers]
+        # Thousands of connections take a while to be made.
+        seconds = max(setting.seconds, row.connections / CONNECTIONS_PER_SECOND)
         for server in servers:
-            one_round(server, row, 1)  # caches are warm afterwards, in the servers and below
+            one_round(server, row, max(1, row.connections / CONNECTIONS_PER_SECOND))  # caches are warm afterwards, in the servers and below
         rounds: list[list[Round]] = [[] for _ in servers]
         for number in range(setting.rounds):
             setting.say(f"{row.title}: round {number + 1} of {setting.rounds}")
             for server, done in zip(servers, rounds):
-                done.append(one_round(server, row, setting.seconds))
+                done.append(one_round(server, row, seconds))
     for server, done, size in zip(servers, rounds, sizes):
         figures = summary(server.name, done, rounds[0] if has_ours else None)
         found["servers"].append(figures | {"body_bytes": size, "writes_log": server.writes_log})

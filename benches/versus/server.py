@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import time
@@ -14,6 +15,8 @@ import proc
 import wire
 
 PR_SET_CHILD_SUBREAPER = 36
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 LIMIT = 20.0
 """Seconds until a fact that is waited for counts as never coming."""
@@ -44,6 +47,9 @@ class Server(ABC):
 
     writes_log = True
     """Whether it writes an access log; whoever does not has an easier life."""
+
+    probe = "/1k.bin"
+    """What it answers with 200 as soon as it serves."""
 
     is_threaded = False
     """Whether it is one process with as many threads instead of workers."""
@@ -123,7 +129,7 @@ class Server(ABC):
     def start(self) -> None:
         """Starts it and waits until all its workers are there and one answers."""
         self.spawn()
-        self.wait(f"{self.name} serves", lambda: wire.answers(self.port, "/1k.bin"))
+        self.wait(f"{self.name} serves", lambda: wire.answers(self.port, self.probe))
         self.wait(f"all workers of {self.name} run", self.is_complete)
 
     def wait(self, what: str, fact: Callable[[], object]) -> None:
@@ -140,8 +146,8 @@ class Server(ABC):
             raise Trouble(f"{trouble}\n{self.last_words()}") from None
 
     def last_words(self) -> str:
-        """The end of its error log."""
-        lines = (self.folder / "stderr").read_text(errors="replace").splitlines()
+        """The end of its error log, without its colours."""
+        lines = COLOUR.sub("", (self.folder / "stderr").read_text(errors="replace")).splitlines()
         return "\n".join(lines[-10:])
 
     def kill_worker(self, number: signal.Signals) -> int:
