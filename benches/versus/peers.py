@@ -42,7 +42,7 @@ def peer(name: str, row: Row, setting: Setting, upstream: int) -> Server:
         plan.NGINX: lambda: Nginx(scratch, workers, site=site, upstream=upstream),
         plan.UNSENT: lambda: Nginx(scratch, workers, sendfile=False, site=site, upstream=upstream),
         plan.HAPROXY: lambda: Haproxy(scratch, workers, upstream),
-        plan.VARNISH: lambda: Varnish(scratch, workers, upstream),
+        plan.VARNISH: lambda: Varnish(scratch, workers, upstream, gzip=row.encoding == "gzip"),
         plan.EXPRESS: lambda: Express(scratch, workers),
         plan.HYPER: lambda: Hyper(scratch, workers, setting.programs.example("bare-hyper")),
     }

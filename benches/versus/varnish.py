@@ -13,12 +13,14 @@ class Varnish(Server):
     name = "Varnish"
     writes_log = False
 
-    def __init__(self, scratch: Path, workers: int, upstream: int) -> None:
+    def __init__(self, scratch: Path, workers: int, upstream: int, gzip: bool = False) -> None:
         super().__init__(scratch, workers)
         self.upstream = upstream
+        self.gzip = gzip
 
     def prepare(self) -> None:
-        (self.folder / "varnish.vcl").write_text(fill("varnish.vcl", {"UPSTREAM": self.upstream}))
+        values = {"UPSTREAM": self.upstream, "GZIP": str(self.gzip).lower()}
+        (self.folder / "varnish.vcl").write_text(fill("varnish.vcl", values))
 
     def command(self) -> list[str]:
         words = [needs.program("varnishd"), "-F", "-a", f"127.0.0.1:{self.port}", "-f", str(self.folder / "varnish.vcl")]
