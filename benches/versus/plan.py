@@ -83,7 +83,8 @@ ROWS = [
     ),
     Row("proxy-hello", "reverse proxy, hello", "/hello", (NGINX, HAPROXY), target=0.9, site=PROXY, more="proxy"),
     Row("proxy-20k", "reverse proxy, 20 KiB", "/20k.json", (NGINX, HAPROXY), target=0.9, site=PROXY, more="proxy"),
-    Row("browser", "1 KiB, a browser's dozen headers", "/1k.bin", headers=wrk.BROWSER),
+    # A picture, which nobody compresses although browsers always ask for that.
+    Row("browser", "1 KiB, a browser's dozen headers", "/1k.jpg", headers=wrk.BROWSER),
     Row("connections-512", "1 KiB, 512 connections", "/1k.bin", connections=512),
     Row("close", "1 KiB, a connection per request", "/1k.bin", headers=CLOSE),
 ]

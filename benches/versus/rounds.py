@@ -78,7 +78,7 @@ def check(row: Row, ours: Server) -> None:
     if answer.status != 200:
         raise Unable(f"{row.path} is answered with {answer.status}")
     if answer.encoding != row.encoding:
-        raise Unable(f"the answer is not compressed with {row.encoding}")
+        raise Unable(f"the answer's encoding is {answer.encoding or 'none'}, not {row.encoding or 'none'}")
 
 
 def compare(row: Row, first: Server, other: Server) -> int:

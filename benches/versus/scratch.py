@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-FILES = {"1k.bin": 1 << 10, "100k.bin": 100 << 10, "10m.bin": 10 << 20}
+FILES = {"1k.bin": 1 << 10, "1k.jpg": 1 << 10, "100k.bin": 100 << 10, "10m.bin": 10 << 20}
 """The files of the served folder and their sizes; the bytes are random, but always the same."""
 
 
