@@ -25,7 +25,7 @@ def main() -> int:
             for name, headers in [("", {}), ("-browser", BROWSER)]:
                 if name and not options.browser:
                     continue
-                counted[row.key + name] = count(row, headers, options.target, options.keep)
+                counted[row.key + name] = count(row, headers, options.target, options.keep, row.key + name)
                 print(f"{row.key + name:24}{counted[row.key + name]:>8}  {row.title}", flush=True)
     except Trouble as trouble:
         print(f"benches/instructions: {trouble}", file=sys.stderr)

@@ -22,18 +22,18 @@ class Trouble(Exception):
     """Why nothing could be counted, and what to do."""
 
 
-def count(row: Row, headers: dict[str, str], target: Path, keep: Path | None) -> int:
+def count(row: Row, headers: dict[str, str], target: Path, keep: Path | None, key: str) -> int:
     """Instructions per request in user space."""
     program = target / row.program
     if not program.exists():
         raise Trouble(f"{program} is missing: cargo build --release --examples --bins")
     if not shutil.which("valgrind"):
         raise Trouble("valgrind is missing (Debian: apt-get install valgrind)")
-    few, many = (run(row, headers, program, requests, keep) for requests in (FEW, MANY))
+    few, many = (run(row, headers, program, requests, keep, key) for requests in (FEW, MANY))
     return round((many - few) / (MANY - FEW))
 
 
-def run(row: Row, headers: dict[str, str], program: Path, requests: int, keep: Path | None) -> int:
+def run(row: Row, headers: dict[str, str], program: Path, requests: int, keep: Path | None, key: str) -> int:
     """Instructions of a worker that serves so many requests."""
     with tempfile.TemporaryDirectory(prefix="appserver-instructions-") as folder:
         scratch = Path(folder)
@@ -46,8 +46,8 @@ def run(row: Row, headers: dict[str, str], program: Path, requests: int, keep: P
             "[workers]\ninstances = 1\nlisten_timeout = '2m'\nstall_timeout = '1m'\nheartbeat_timeout = '10m'\n"
             f"[access_log]\npath = 'access.log'\nformat = 'combined'\n[control]\nsocket = '{scratch}/control.sock'\n"
         )
-        output = scratch / "callgrind.%p"
-        words = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", "-q"]
+        # Where the files go cannot be an option: the server's title takes the place of its command line.
+        words = ["valgrind", "--tool=callgrind", "-q"]
         words += [str(program.resolve()), "--config", str(scratch / "site.toml")]
         server = subprocess.Popen(words, cwd=scratch, stdout=subprocess.DEVNULL, stderr=(scratch / "errors").open("w"))
         try:
@@ -60,14 +60,14 @@ def run(row: Row, headers: dict[str, str], program: Path, requests: int, keep: P
             if server.poll() is None:
                 server.kill()
                 server.wait()
-        files = [path for path in scratch.glob("callgrind.*") if path.suffix != f".{server.pid}"]
+        files = [path for path in scratch.glob("callgrind.out.*") if path.suffix != f".{server.pid}"]
         if not files:
             raise Trouble(f"{row.key}: callgrind has written nothing for the worker")
         totals = {path: total(path) for path in files}
         worker = max(totals, key=lambda path: totals[path])
         if keep:
             keep.mkdir(parents=True, exist_ok=True)
-            shutil.copy(worker, keep / f"{row.key}.{requests}.callgrind")
+            shutil.copy(worker, keep / f"{key}.{requests}.callgrind")
         return totals[worker]
 
 

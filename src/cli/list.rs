@@ -103,7 +103,10 @@ fn description(it: &Description) -> String {
             ),
         ),
         ("responses", responses(it)),
+        ("failures", failures(it)),
         ("stalled", stalled(it)),
+        ("loop held", format!("{} times", count(totals.blocked))),
+        ("last crash", last_crash(it)),
     ];
     let lines: Vec<_> = facts
         .iter()
@@ -122,6 +125,21 @@ fn stalled(it: &Description) -> String {
             .collect::<Vec<_>>()
             .join(", "),
     }
+}
+
+/// How and where a worker ended last, and the request that is the first suspect.
+fn last_crash(it: &Description) -> String {
+    let Some(crash) = &it.last_crash else {
+        return "none".to_owned();
+    };
+    let suspect = match crash.requests.first() {
+        Some(request) => format!(", while it ran {request}"),
+        None => String::new(),
+    };
+    format!(
+        "{}, slot {}, {}{suspect}",
+        crash.at, crash.slot, crash.ending
+    )
 }
 
 fn accepted(it: &Description) -> String {
@@ -149,6 +167,16 @@ fn responses(it: &Description) -> String {
         .zip(1..)
         .map(|(number, class)| format!("{class}xx {number}"));
     classes.collect::<Vec<_>>().join(", ")
+}
+
+fn failures(it: &Description) -> String {
+    let totals = &it.totals;
+    format!(
+        "{} panics, {} timeouts, {} broken off",
+        count(totals.panics),
+        count(totals.timeouts),
+        count(totals.broken)
+    )
 }
 
 #[cfg(test)]

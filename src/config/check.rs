@@ -37,6 +37,7 @@ pub(super) fn check(
     check.root();
     check.control_socket();
     check.identity();
+    check.error_pages();
     check.heartbeats();
     let mut config = check.config;
     config.listen = listen::check(raw, env, problems);
@@ -115,6 +116,24 @@ impl Check<'_> {
             }
             _ => {}
         }
+    }
+
+    fn error_pages(&mut self) {
+        let Some(origin) = self.said.origin("", "error_page") else {
+            return;
+        };
+        let missing = self
+            .config
+            .error_page
+            .iter()
+            .filter(|page| !page.path.is_file());
+        self.problems.extend(missing.map(|page| {
+            let path = page.path.display();
+            origin.problem(format!(
+                "`error_page`: {}: {path} is not a file",
+                page.status
+            ))
+        }));
     }
 
     fn heartbeats(&mut self) {

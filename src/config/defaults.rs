@@ -6,12 +6,55 @@ use std::time::Duration;
 use super::Config;
 use super::dirs::{absolute, default_name};
 use super::types::{
-    AcceptBalance, AccessLog, AppEnv, Control, Instances, Listen, ListenAddress, Log, LogFormat,
-    LogTarget, Root, Workers,
+    AcceptBalance, AccessLog, AppEnv, Control, Encoding, Gzip, Instances, Listen, ListenAddress,
+    Log, LogFormat, LogTarget, OnPanic, Root, Workers,
 };
 
 /// The port of the default address, unless `PORT` says another.
 pub(super) const PORT: u16 = 8080;
+
+/// What is compressed: texts, and formats that are not packed already. The same types as the
+/// database of the npm world (mime-db) calls compressible; the first ones are asked first.
+const COMPRESSED: [&str; 38] = [
+    "text/*",
+    "application/json",
+    "application/javascript",
+    "*+json",
+    "*+xml",
+    "*+text",
+    "application/xml",
+    "application/wasm",
+    "application/octet-stream",
+    "application/dart",
+    "application/ecmascript",
+    "application/postscript",
+    "application/raml+yaml",
+    "application/rtf",
+    "application/tar",
+    "application/toml",
+    "application/vnd.dart",
+    "application/vnd.ms-fontobject",
+    "application/vnd.ms-opentype",
+    "application/x-httpd-php",
+    "application/x-javascript",
+    "application/x-ns-proxy-autoconfig",
+    "application/x-sh",
+    "application/x-tar",
+    "application/x-virtualbox-*",
+    "application/x-www-form-urlencoded",
+    "application/xml-dtd",
+    "font/otf",
+    "font/ttf",
+    "image/bmp",
+    "image/vnd.adobe.photoshop",
+    "image/vnd.microsoft.icon",
+    "image/vnd.ms-dds",
+    "image/x-icon",
+    "image/x-ms-bmp",
+    "message/rfc822",
+    "model/gltf-binary",
+    "x-shader/*",
+];
 
 /// The files of environment variables, as they would be written.
 pub(super) const ENV_FILES: [&str; 2] = [".env", ".env.${APP_ENV}"];
@@ -28,9 +71,13 @@ impl Config {
             group: None,
             pid_file: None,
             max_connections: 16_384,
+            lag_warn: Duration::from_millis(100),
             root: Root::Welcome,
+            request_timeout: Duration::ZERO,
+            error_page: Vec::new(),
             workers: Workers::default(),
             listen: Vec::new(),
+            gzip: Gzip::default(),
             access_log: AccessLog {
                 path: LogTarget::Stdout,
                 format: access_log_format(&env),
@@ -60,6 +107,21 @@ impl Default for Workers {
             stall_timeout: Duration::from_millis(500),
             heartbeat_timeout: Duration::from_secs(30),
             drain_idle: Duration::from_secs(5),
+            on_panic: OnPanic::Contain,
+        }
+    }
+}
+
+impl Default for Gzip {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            types: COMPRESSED.map(str::to_owned).to_vec(),
+            min_length: 1 << 10,
+            encodings: Encoding::ALL.to_vec(),
+            zstd_level: 3,
+            br_level: 4,
+            gzip_level: 3,
         }
     }
 }

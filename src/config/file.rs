@@ -195,8 +195,18 @@ fn said(value: &DeValue<'_>) -> Said {
             texts.map_or(Said::Other("a list of other things than texts"), Said::List)
         }
         DeValue::Float(_) => Said::Other("a number with a fraction"),
-        DeValue::Boolean(_) => Said::Other("a boolean"),
+        DeValue::Boolean(value) => Said::Boolean(*value),
         DeValue::Datetime(_) => Said::Other("a date"),
-        DeValue::Table(_) => Said::Other("a table"),
+        DeValue::Table(table) => {
+            let entries = in_order(table).into_iter().map(|(name, value)| {
+                let text = value.get_ref().as_str()?.to_owned();
+                Some((name.get_ref().to_string(), text))
+            });
+            let entries: Option<Vec<(String, String)>> = entries.collect();
+            entries.map_or(
+                Said::Other("a table of other things than texts"),
+                Said::Table,
+            )
+        }
     }
 }

@@ -13,7 +13,11 @@ pub(super) enum Said {
     Integer(i64),
     /// A list of texts of a file.
     List(Vec<String>),
-    /// Something else of a file, such as "a boolean"; no key takes it.
+    /// A truth value of a file.
+    Boolean(bool),
+    /// A table of texts of a file.
+    Table(Vec<(String, String)>),
+    /// Something else of a file, such as "a float"; no key takes it.
     Other(&'static str),
     /// A word from outside a file, where everything is text: the key decides what it is.
     Word(String),
@@ -24,7 +28,11 @@ impl Said {
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Word(text) => Some(text),
-            Self::Integer(_) | Self::List(_) | Self::Other(_) => None,
+            Self::Integer(_)
+            | Self::Boolean(_)
+            | Self::List(_)
+            | Self::Table(_)
+            | Self::Other(_) => None,
         }
     }
 
@@ -38,7 +46,9 @@ impl Said {
         let found = match self {
             Self::Text(text) | Self::Word(text) => &format!("the text {text:?}"),
             Self::Integer(_) => "an integer",
+            Self::Boolean(_) => "a boolean",
             Self::List(_) => "a list",
+            Self::Table(_) => "a table",
             Self::Other(what) => what,
         };
         format!("expected {expected}, found {found}")

@@ -4,7 +4,8 @@
 use super::Config;
 use super::key::{Key, Named};
 use super::kinds::{
-    Account, Count, File, Filter, Kind, Name, OneOf, Size, Span, Target, Workforce,
+    Account, Count, File, Filter, Kind, MediaTypes, Name, OneOf, Pages, Several, Size, Span,
+    Switch, Target, Workforce,
 };
 use super::types::Listen;
 
@@ -65,7 +66,10 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(group: Account).depends(),
     key!(pid_file: File).depends(),
     key!(max_connections: Count, 1, 1 << 20),
+    key!(lag_warn: Span, 0, MINUTE),
     key!(root: File).depends(),
+    key!(request_timeout: Span, 0, DAY),
+    key!(error_page: Pages),
     key!(workers.instances: Workforce).alias("worker_processes"),
     key!(workers.accept_balance: OneOf),
     key!(workers.listen_timeout: Span, 1, DAY),
@@ -78,6 +82,15 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(workers.stall_timeout: Span, TWO_HEARTBEATS, MINUTE),
     key!(workers.heartbeat_timeout: Span, TWO_HEARTBEATS, DAY),
     key!(workers.drain_idle: Span, 0, HOUR),
+    key!(workers.on_panic: OneOf),
+    key!(gzip.enabled: Switch),
+    key!(gzip.types: MediaTypes),
+    key!(gzip.min_length: Size, 0, 1 << 30),
+    key!(gzip.encodings: Several),
+    // Higher ones look back further than browsers must.
+    key!(gzip.zstd_level: Count, 1, 19),
+    key!(gzip.br_level: Count, 0, 11),
+    key!(gzip.gzip_level: Count, 1, 9),
     key!(access_log.path: Target),
     key!(access_log.format: OneOf).depends(),
     key!(log.level: Filter),

@@ -6,6 +6,7 @@
 //! environment names, suggestions and `Config::to_toml` all derive from it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 mod address;
 mod check;
@@ -40,8 +41,8 @@ pub(crate) use load::{Loaded, load};
 pub(crate) use problem::Problems;
 pub(crate) use sources::{Flags, Sources};
 pub(crate) use types::{
-    AcceptBalance, AccessLog, AppEnv, Control, Listen, ListenAddress, Log, LogFormat, LogTarget,
-    Root, Workers,
+    AcceptBalance, AccessLog, AppEnv, Control, Encoding, ErrorPage, Gzip, Listen, ListenAddress,
+    Log, LogFormat, LogTarget, OnPanic, Root, StatusRange, Workers,
 };
 
 /// A checked configuration. Every value is in range and typed; the folder's other files are the
@@ -64,12 +65,20 @@ pub(crate) struct Config {
     pub(crate) pid_file: Option<PathBuf>,
     /// The most connections a worker holds at a time.
     pub(crate) max_connections: u32,
+    /// Who holds a worker's event loop longer is named in the log; zero is nobody.
+    pub(crate) lag_warn: Duration,
     /// What is served.
     pub(crate) root: Root,
+    /// How long the site may take until its response's head; zero is no limit.
+    pub(crate) request_timeout: Duration,
+    /// The site's own pages for statuses.
+    pub(crate) error_page: Vec<ErrorPage>,
     /// How many workers, and how they are looked after.
     pub(crate) workers: Workers,
     /// Where connections are taken, in the order given; never empty, no address twice.
     pub(crate) listen: Vec<Listen>,
+    /// Compression of responses.
+    pub(crate) gzip: Gzip,
     /// One line per request.
     pub(crate) access_log: AccessLog,
     /// What the server says about itself, on standard error.

@@ -116,7 +116,10 @@ fn expand_all<T>(
         let expanded = match &mut statement.said {
             Said::Text(text) => expand_text(text, env),
             Said::List(texts) => texts.iter_mut().try_for_each(|text| expand_text(text, env)),
-            Said::Integer(_) | Said::Other(_) | Said::Word(_) => Ok(()),
+            Said::Table(entries) => entries
+                .iter_mut()
+                .try_for_each(|(_, text)| expand_text(text, env)),
+            Said::Integer(_) | Said::Boolean(_) | Said::Other(_) | Said::Word(_) => Ok(()),
         };
         keep(expanded, &statement.origin, problems)
     });

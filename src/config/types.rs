@@ -38,6 +38,11 @@ impl AppEnv {
 }
 
 impl Config {
+    /// Whether this is a developer's own machine, who may see everything.
+    pub(crate) fn is_development(&self) -> bool {
+        self.env == AppEnv::Development
+    }
+
     /// Whether this serves real visitors.
     #[cfg(test)]
     pub(crate) fn is_production(&self) -> bool {
@@ -79,6 +84,37 @@ pub(crate) struct Workers {
     pub(crate) heartbeat_timeout: Duration,
     /// How long an idle keep-alive connection is kept by a worker that wants to leave.
     pub(crate) drain_idle: Duration,
+    /// What a panic means for the worker.
+    pub(crate) on_panic: OnPanic,
+}
+
+/// What a panic in a request means for the worker; the request itself is answered or broken off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnPanic {
+    /// Nothing.
+    Contain,
+    /// It is replaced: its successor first, and its other requests are finished.
+    Recycle,
+    /// It aborts at once, and is replaced as after any crash.
+    Abort,
+}
+
+/// A page of `error_page`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ErrorPage {
+    /// For which status.
+    pub(crate) status: StatusRange,
+    /// The file (absolute).
+    pub(crate) path: PathBuf,
+}
+
+/// One status, or a class of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StatusRange {
+    /// `404`.
+    One(u16),
+    /// `5xx`, by its first digit.
+    Class(u16),
 }
 
 /// How many workers were asked for; [`Instances::resolve`] says how many that is here.
@@ -139,6 +175,58 @@ pub(crate) enum ListenAddress {
     Tcp(SocketAddr),
     /// A socket file (absolute).
     Unix(PathBuf),
+}
+
+/// `[gzip]`: compression, of every kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Gzip {
+    /// Whether responses are compressed.
+    pub(crate) enabled: bool,
+    /// The media types that are: `type/subtype`, `type/*` or `*+suffix`, in lower case.
+    pub(crate) types: Vec<String>,
+    /// The smallest body that is, in bytes.
+    pub(crate) min_length: u64,
+    /// With what, the best first.
+    pub(crate) encodings: Vec<Encoding>,
+    /// How hard zstd tries, 1 to 19.
+    pub(crate) zstd_level: u8,
+    /// How hard brotli tries, 0 to 11.
+    pub(crate) br_level: u8,
+    /// How hard gzip tries, 1 to 9.
+    pub(crate) gzip_level: u8,
+}
+
+/// A content coding (RFC 9110, 8.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    /// RFC 8878.
+    Zstd,
+    /// RFC 7932.
+    Brotli,
+    /// RFC 1952.
+    Gzip,
+}
+
+impl Encoding {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 3;
+
+    /// All of them, in the order of our preference.
+    pub(crate) const ALL: [Self; Self::COUNT] = [Self::Zstd, Self::Brotli, Self::Gzip];
+
+    /// Its place in [`ALL`](Self::ALL).
+    pub(crate) const fn number(self) -> usize {
+        self as usize
+    }
+
+    /// Its word in `Accept-Encoding` and `Content-Encoding`.
+    pub(crate) const fn token(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Brotli => "br",
+            Self::Gzip => "gzip",
+        }
+    }
 }
 
 /// `[access_log]`.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::exit::Exit;
+use crate::scoreboard::RunningRequest;
 
 /// The outcome of a command, sent when it is over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -138,8 +139,50 @@ pub(crate) struct Description {
     /// The slots whose worker does not turn its event loop at present.
     #[serde(default)]
     pub(crate) stalled: Vec<u16>,
+    /// What the workers are answering; of each worker the one on its thread and the oldest, ten
+    /// at most.
+    #[serde(default)]
+    pub(crate) running: Vec<RunningOf>,
+    /// The last worker that ended without having been told to.
+    #[serde(default)]
+    pub(crate) last_crash: Option<LastCrash>,
     /// The rows of `list`.
     pub(crate) workers: Vec<ListRow>,
+}
+
+/// A request, and who answers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunningOf {
+    /// The worker's slot.
+    pub(crate) slot: u16,
+    /// The worker.
+    pub(crate) pid: i32,
+    /// The request.
+    #[serde(flatten)]
+    pub(crate) request: RunningRequest,
+}
+
+/// A worker that ended without having been told to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LastCrash {
+    /// When, as in RFC 3339.
+    pub(crate) at: String,
+    /// Its slot.
+    pub(crate) slot: u16,
+    /// Its process.
+    pub(crate) pid: i32,
+    /// The signal or the exit code, in words.
+    pub(crate) ending: String,
+    /// The reload or upgrade it was born in.
+    pub(crate) generation: u64,
+    /// How long it had lived.
+    pub(crate) uptime_ms: u64,
+    /// How many workers of its slot ended so within `restart_window`, this one included.
+    pub(crate) crashes: usize,
+    /// What it was answering: the request that was on its thread and the oldest, ten at most.
+    pub(crate) requests: Vec<RunningRequest>,
+    /// How many requests there were besides.
+    pub(crate) more: u64,
 }
 
 /// Sums over all slots.
@@ -165,6 +208,15 @@ pub(crate) struct Totals {
     pub(crate) handed_off: u64,
     /// Connections taken from the queue of another slot.
     pub(crate) adopted: u64,
+    /// Panics that were contained.
+    pub(crate) panics: u64,
+    /// Requests whose site did not answer in time.
+    pub(crate) timeouts: u64,
+    /// Responses whose body failed after the head was sent.
+    pub(crate) broken: u64,
+    /// How often something held an event loop longer than `lag_warn`.
+    #[serde(default)]
+    pub(crate) blocked: u64,
 }
 
 #[cfg(test)]

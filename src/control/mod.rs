@@ -15,7 +15,7 @@ mod tests;
 use std::io;
 use std::path::PathBuf;
 
-pub(crate) use answer::{Answer, Description, ListRow, RowState, Totals};
+pub(crate) use answer::{Answer, Description, LastCrash, ListRow, RowState, RunningOf, Totals};
 pub(crate) use client::{CallError, Connection, call};
 pub(crate) use command::{Command, ScaleTo};
 pub(crate) use frame::{Decoder, FrameError};

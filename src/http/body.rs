@@ -73,6 +73,11 @@ impl Body {
         }
     }
 
+    /// Whether the bytes are still to be produced, by something that may fail.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.kind, Kind::Stream(_))
+    }
+
     /// A body that produces its frames as it is sent. A [`Body`] is returned as it is.
     pub fn new<B>(body: B) -> Self
     where

@@ -1,14 +1,10 @@
 //! Layer: is the body that the client announces small enough? When not, it need not be sent.
 
-use std::convert::Infallible;
-
-use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::service::Service;
 
-use super::page::page;
-use super::{Body, Decided, RequestBody, Serve, refuse};
+use super::{Body, Decided, Rejection, RequestBody, TryServe, refuse};
 
 /// Answers 413 to a `Content-Length` over the limit of the listening address. A body of unknown
 /// length is counted by [`RequestBody`] while it is read.
@@ -23,9 +19,9 @@ impl<S> BodyLimit<S> {
     }
 }
 
-impl<S: Serve> Service<Request<Body>> for BodyLimit<S> {
+impl<S: TryServe> Service<Request<Body>> for BodyLimit<S> {
     type Response = Response<Body>;
-    type Error = Infallible;
+    type Error = Rejection;
     type Future = Decided<S::Future>;
 
     fn call(&self, request: Request<Body>) -> Self::Future {
@@ -38,10 +34,10 @@ impl<S: Serve> Service<Request<Body>> for BodyLimit<S> {
 }
 
 /// 413; the rest of the body is in the way of another request.
-pub(super) fn too_large() -> Response<Body> {
-    let mut response = page(StatusCode::PAYLOAD_TOO_LARGE);
-    response
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
-    response
+fn too_large() -> Rejection {
+    Rejection::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "the announced body is larger than client_max_body_size",
+    )
+    .closing()
 }

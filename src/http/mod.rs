@@ -5,16 +5,23 @@ mod access_log;
 mod body;
 mod body_limit;
 mod closing;
+mod compression;
 mod contain;
 mod files;
+mod http_error;
+mod inflight;
+mod lag;
 mod page;
 mod peer;
+mod rejection;
 mod request_body;
 mod rules;
+mod site;
 mod watch;
 mod welcome;
 
 pub use body::{Body, BoxError};
+pub use http_error::HttpError;
 pub use peer::PeerAddr;
 use request_body::BodyBroken;
 pub use request_body::BodyTooLarge;
@@ -23,9 +30,12 @@ pub(crate) use request_body::RequestBody;
 pub(crate) use access_log::{AccessLog, LogBuffer, Logged};
 pub(crate) use body_limit::BodyLimit;
 pub(crate) use closing::Closing;
-pub(crate) use contain::{Contain, Site};
+pub(crate) use contain::{Contain, Containment, ErrorPages};
 pub(crate) use files::Files;
+pub(crate) use inflight::InFlight;
+pub(crate) use rejection::Rejection;
 pub(crate) use rules::Rules;
+pub(crate) use site::{AskSite, Site};
 pub(crate) use watch::BodyWatch;
 pub(crate) use welcome::{Identity, Welcome};
 
@@ -36,7 +46,7 @@ use futures_util::future::Either;
 use http::{Request, Response};
 use hyper::service::Service;
 
-/// What every layer is, and what it wraps: it answers whatever happens.
+/// A layer outside [`Contain`], and what it wraps: it answers whatever happens.
 pub(crate) trait Serve:
     Service<Request<Body>, Response = Response<Body>, Error = Infallible>
 {
@@ -44,10 +54,18 @@ pub(crate) trait Serve:
 
 impl<S> Serve for S where S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> {}
 
+/// A layer inside [`Contain`], and what it wraps: it may fail with a [`Rejection`], and panic.
+pub(crate) trait TryServe:
+    Service<Request<Body>, Response = Response<Body>, Error = Rejection>
+{
+}
+
+impl<S> TryServe for S where S: Service<Request<Body>, Response = Response<Body>, Error = Rejection> {}
+
 /// The future of a layer that either answers by itself or asks the next one.
-type Decided<F> = Either<Ready<Result<Response<Body>, Infallible>>, F>;
+type Decided<F> = Either<Ready<Result<Response<Body>, Rejection>>, F>;
 
 /// The answer of a layer that does not ask the next one.
-fn refuse<F>(response: Response<Body>) -> Decided<F> {
-    Either::Left(ready(Ok(response)))
+fn refuse<F>(rejection: Rejection) -> Decided<F> {
+    Either::Left(ready(Err(rejection)))
 }

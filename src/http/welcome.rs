@@ -10,7 +10,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF
 use http::{Method, Request, Response, StatusCode};
 
 use super::Body;
-use super::page::{HTML, method_not_allowed, page};
+use super::page::{HTML, escape, method_not_allowed, page};
 use crate::scoreboard::SlotId;
 
 /// The page, with a mark for each fact.
@@ -101,14 +101,6 @@ fn render(identity: &Identity) -> String {
         .replace("{{pid}}", &identity.pid.to_string())
         .replace("{{generation}}", &identity.generation.to_string())
         .replace("{{instance}}", &escape(&identity.instance_id))
-}
-
-/// A text as HTML that shows it.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 /// A name for this version of the page.

@@ -1,8 +1,10 @@
 //! What the server says about itself: sentences with fields, on standard error.
 
+mod panics;
 mod stderr;
 mod target;
 
+pub(crate) use panics::last_panic;
 pub(crate) use target::{open, reopen_stdio};
 
 use std::error::Error;
@@ -27,10 +29,12 @@ pub(crate) fn start(level: &str) {
     let (filter, handle) = reload::Layer::new(filter);
     let lines = fmt::layer()
         .with_writer(|| stderr::ErrorLog)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false);
     let subscriber = Registry::default().with(filter).with(lines);
     let _ = tracing::subscriber::set_global_default(subscriber); // a test has set another one
     let _ = FILTER.set(handle);
+    panics::install();
 }
 
 /// An error with its causes, in one line.

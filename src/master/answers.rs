@@ -110,6 +110,8 @@ impl Master<'_> {
             binary: self.setup.binary.clone(),
             totals: totals(&self.counters()),
             stalled: self.stalled(),
+            running: self.running(),
+            last_crash: self.last_crash.clone(),
             workers: self.list(),
         }
     }
@@ -183,6 +185,10 @@ fn totals(counters: &Counters) -> Totals {
         responses_5xx,
         handed_off: counters.handed_off,
         adopted: counters.adopted,
+        panics: counters.panics,
+        timeouts: counters.timeouts,
+        broken: counters.broken,
+        blocked: counters.blocked,
     }
 }
 

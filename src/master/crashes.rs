@@ -71,20 +71,21 @@ pub(crate) struct Crashes {
     streak: u32,
     /// When those within the window happened.
     times: VecDeque<u64>,
+    /// When workers ended without having been told to, soon or late; kept when the rest is
+    /// forgotten.
+    #[serde(default)]
+    ends: VecDeque<u64>,
 }
+
+/// How many ends are remembered, whatever the window.
+const MOST_ENDS: usize = 1_000;
 
 impl Crashes {
     /// Notes a crash and says what follows.
     pub(crate) fn crashed(&mut self, crash: Crash, now: u64, rules: &Rules) -> Verdict {
         self.streak += 1;
         self.times.push_back(now);
-        while self
-            .times
-            .front()
-            .is_some_and(|time| now.saturating_sub(*time) > rules.restart_window)
-        {
-            self.times.pop_front();
-        }
+        forget(&mut self.times, now, rules.restart_window);
         let pause = pause(self.streak, rules.restart_delay);
         let spent = self.times.len() > rules.max_restarts;
         match pause {
@@ -97,11 +98,30 @@ impl Crashes {
         }
     }
 
+    /// Notes an end that nobody wanted; how many there were within `window` milliseconds is
+    /// returned, this one included.
+    pub(crate) fn ended(&mut self, now: u64, window: u64) -> usize {
+        self.ends.push_back(now);
+        if self.ends.len() > MOST_ENDS {
+            self.ends.pop_front();
+        }
+        forget(&mut self.ends, now, window);
+        self.ends.len()
+    }
+
     /// Notes that a worker served for `served` milliseconds.
     pub(crate) fn served(&mut self, served: u64) {
         if served >= FORGET_MS {
-            *self = Self::default();
+            (self.streak, self.times) = (0, VecDeque::new());
         }
+    }
+}
+
+/// Drops the times that lie before the window.
+fn forget(times: &mut VecDeque<u64>, now: u64, window: u64) {
+    let is_old = |time: &u64| now.saturating_sub(*time) > window;
+    while times.front().is_some_and(is_old) {
+        times.pop_front();
     }
 }
 
@@ -189,6 +209,19 @@ pub(super) mod tests {
                 Verdict::GiveUp
             );
         }
+    }
+
+    #[test]
+    fn ends_are_counted_within_the_window_whatever_is_forgotten() {
+        let mut crashes = Crashes::default();
+        assert_eq!(crashes.ended(1_000, 60_000), 1);
+        crashes.served(FORGET_MS);
+        assert_eq!(crashes.ended(61_000, 60_000), 2);
+        assert_eq!(crashes.ended(61_001, 60_000), 2);
+        for _ in 0..2 * MOST_ENDS {
+            crashes.ended(61_001, 60_000);
+        }
+        assert_eq!(crashes.ended(61_001, 60_000), MOST_ENDS);
     }
 
     #[test]

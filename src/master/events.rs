@@ -7,6 +7,7 @@ use nix::unistd::Pid;
 
 use super::crashes::{Crashes, Rules};
 use super::link::{Drain, GENTLY, Order, Report};
+use super::request::Wanted;
 use super::slot::{Role, Seat};
 use super::stacks::Reason;
 use super::state::{Afterwards, Effect, WorkerEvent, WorkerState, step};
@@ -77,7 +78,8 @@ impl Master<'_> {
             Effect::DumpStack => self.ask_for_stack(slot, pid, row, image, Reason::Hung),
             Effect::Terminate => signal::send(pid, Signal::SIGTERM),
             Effect::Kill => {
-                tracing::error!(%slot, %pid, "worker killed: it was overdue");
+                let running = self.scoreboard.row(row).running();
+                tracing::error!(%slot, %pid, %running, "worker killed: it was overdue");
                 signal::send(pid, Signal::SIGKILL);
                 self.note_forced(slot);
             }
@@ -142,17 +144,12 @@ impl Master<'_> {
             return;
         };
         self.end_dumps(pid);
-        let row = self.scoreboard.snapshot(process.row);
-        let (connections, inflight) = (row.connections, row.inflight);
-        let uptime_ms = clock::now_ms().saturating_sub(process.born);
-        let generation = process.generation;
         if self.is_expected(slot, role, ending) {
+            let uptime_ms = clock::now_ms().saturating_sub(process.born);
+            let generation = process.generation;
             tracing::info!(%slot, %pid, generation, uptime_ms, "worker left");
         } else {
-            tracing::warn!(
-                %slot, %pid, generation, uptime_ms, connections, inflight,
-                "worker ended: {ending}"
-            );
+            self.report_crash(slot, pid, &process, ending);
         }
         self.stop_serving(slot, process.row);
         self.scoreboard.fold(slot, process.row);
@@ -220,6 +217,7 @@ impl Master<'_> {
                 }
             }
             Report::Leaving => self.on_leaving(slot, role),
+            Report::Recycle => self.on_recycle(slot, role),
             Report::WantsLogs => self.reopen_logs(),
         }
     }
@@ -232,6 +230,30 @@ impl Master<'_> {
         let until = self.kill_deadline(slot);
         self.dismiss(slot, until, GENTLY);
         self.respawn(slot);
+    }
+
+    /// A worker wants to be replaced, successor first; once is enough.
+    fn on_recycle(&mut self, slot: SlotId, role: Role) {
+        let Some(process) = self.process_of(slot, role) else {
+            return;
+        };
+        let pid = process.pid;
+        let what = Wanted::Recycle {
+            slot,
+            pid: pid.as_raw(),
+        };
+        if role == Role::Incumbent && !self.requests.iter().any(|request| request.what == what) {
+            tracing::warn!(%slot, %pid, "worker is to be replaced after a panic");
+            self.request(None, what);
+        }
+    }
+
+    /// Whether this process holds the slot, and the slot is to stay.
+    pub(super) fn is_incumbent(&self, slot: SlotId, pid: i32) -> bool {
+        self.slot(slot).is_some_and(|slot| {
+            let process = slot.incumbent.process.as_ref();
+            slot.retirement.is_none() && process.is_some_and(|it| it.pid.as_raw() == pid)
+        })
     }
 
     /// Moves the incumbent, if there is one, among the leavers and tells it to drain.

@@ -19,7 +19,7 @@ use super::slot::{CpuShare, Process, Retirement, Seat, Slot};
 use super::state::WorkerState;
 use super::{Master, Phase};
 use crate::config::ListenAddress;
-use crate::control::ClientId;
+use crate::control::{ClientId, LastCrash};
 use crate::net::{HandOffQueue, Listener, ListenerId, ListenerSet, ListenerSockets};
 use crate::scoreboard::{RowId, Scoreboard, SlotId};
 use crate::sys::{fd, shm};
@@ -54,8 +54,12 @@ pub(crate) struct Handover {
     /// The files behind standard output and error, in the background.
     pub(super) stdio: Option<(PathBuf, PathBuf)>,
     pub(super) scoreboard_fd: RawFd,
-    /// Its size. An image that would make another one refuses the upgrade.
-    scoreboard_words: usize,
+    /// Its size and what its words mean. An image that would make another refuses the upgrade.
+    #[serde(default)]
+    scoreboard_layout: u64,
+    /// The last worker that ended without having been told to.
+    #[serde(default)]
+    pub(super) last_crash: Option<LastCrash>,
     pub(super) control_fd: RawFd,
     /// Where it was bound.
     pub(super) control_path: PathBuf,
@@ -175,11 +179,10 @@ impl Handover {
             ));
         }
         let state: Self = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-        if state.scoreboard_words != Scoreboard::WORDS {
-            let (theirs, ours) = (state.scoreboard_words, Scoreboard::WORDS);
-            return Err(format!(
-                "the scoreboard has {theirs} words, this binary's has {ours}"
-            ));
+        if state.scoreboard_layout != Scoreboard::LAYOUT {
+            return Err(
+                "the scoreboard of the running server is laid out in another way".to_owned(),
+            );
         }
         Ok(state)
     }
@@ -270,7 +273,8 @@ impl Master<'_> {
             instances: Some(self.instances.clone()),
             binary,
             stdio: self.setup.stdio.clone(),
-            scoreboard_words: Scoreboard::WORDS,
+            scoreboard_layout: Scoreboard::LAYOUT,
+            last_crash: self.last_crash.clone(),
             scoreboard_fd: self.scoreboard.file().as_raw_fd(),
             control_fd: desk.control.listener_fd().as_raw_fd(),
             control_path: desk.control.path().to_owned(),

@@ -7,7 +7,7 @@ use super::slot::{Process, Role, Slot};
 use super::state::{WorkerEvent, WorkerState};
 use super::{Master, Phase};
 use crate::net::Steering;
-use crate::scoreboard::SlotId;
+use crate::scoreboard::{Running, SlotId};
 use crate::sys::clock::millis;
 use crate::sys::proc;
 
@@ -33,7 +33,7 @@ impl Master<'_> {
             );
             return;
         }
-        let mut hung = Vec::new();
+        let mut hung: Vec<(SlotId, Role, Running)> = Vec::new();
         let heartbeat_timeout = millis(self.plan.config.workers.heartbeat_timeout);
         for slot in &mut self.slots {
             let id = slot.id;
@@ -53,12 +53,15 @@ impl Master<'_> {
                 let age = row.heartbeat_age_ms(now);
                 note_stall(id, process, row, age, stall_timeout);
                 if age > heartbeat_timeout {
-                    hung.push((id, role));
+                    hung.push((id, role, row.running()));
                 }
             }
         }
-        for (slot, role) in hung {
-            tracing::error!(%slot, ?role, heartbeat_timeout_ms = heartbeat_timeout, "worker hung");
+        for (slot, role, running) in hung {
+            tracing::error!(
+                %slot, ?role, heartbeat_timeout_ms = heartbeat_timeout, %running,
+                "worker hung"
+            );
             self.feed(slot, role, WorkerEvent::Hung);
         }
         self.measure_cpu(now);
@@ -201,7 +204,11 @@ fn note_stall(
     process.is_stalled = is_stalled;
     let pid = process.pid;
     if is_stalled {
-        tracing::warn!(%slot, %pid, heartbeat_age_ms = age, "worker stalled, siblings take over");
+        let running = row.running();
+        tracing::warn!(
+            %slot, %pid, heartbeat_age_ms = age, %running,
+            "worker stalled, siblings take over"
+        );
     } else {
         let late_ms = row.loop_lag_ms();
         tracing::info!(%slot, %pid, late_ms, "worker turns again");

@@ -124,6 +124,12 @@ impl Master<'_> {
                 self.begin_reload(callers);
             }
             Wanted::Restart(slot) => self.begin_restart(client, slot),
+            Wanted::Recycle { slot, pid } => {
+                // A reload, or whoever asked for something else in between, may have done it.
+                if self.phase == Phase::Running && self.is_incumbent(slot, pid) {
+                    self.begin_restart(None, Some(slot));
+                }
+            }
             Wanted::Scale(to) => self.begin_scaling(client, to),
             Wanted::StopInstance {
                 slot,

@@ -77,6 +77,8 @@ pub(crate) enum Report {
     Failed(String),
     /// It was asked, by a signal, to leave.
     Leaving,
+    /// A request has panicked, and `on_panic` wants another process in its place.
+    Recycle,
     /// It was asked, by a signal, to open its logs anew, which it may not be allowed to.
     WantsLogs,
 }

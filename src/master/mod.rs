@@ -5,6 +5,7 @@
 //! names tokio: what a worker does is behind [`Workload`].
 
 mod answers;
+mod blame;
 mod commands;
 mod crashes;
 mod events;
@@ -46,7 +47,7 @@ use std::rc::Rc;
 use nix::sys::signalfd::SignalFd;
 
 use crate::config::Sources;
-use crate::control::{ClientId, ControlSocket};
+use crate::control::{ClientId, ControlSocket, LastCrash};
 use crate::exit::Exit;
 use crate::net::{ListenerId, ListenerSet, Steering};
 use crate::scoreboard::{Scoreboard, SlotId};
@@ -134,6 +135,8 @@ pub(crate) struct Master<'w> {
     notify: Option<OwnedFd>,
     /// When `INT` was last received: a second one soon after ends the server at once.
     interrupted: Option<u64>,
+    /// The last worker that ended without having been told to.
+    last_crash: Option<LastCrash>,
     /// The image before this one, until the workers of this one serve.
     previous: Option<(File, PreviousState)>,
 }

@@ -23,6 +23,13 @@ pub(super) enum Wanted {
     Reload,
     /// Replace one worker, or all, by what runs now.
     Restart(Option<SlotId>),
+    /// Replace this worker, which asked for it, if it still holds the slot.
+    Recycle {
+        /// Its place.
+        slot: SlotId,
+        /// Its process.
+        pid: i32,
+    },
     /// Have so many workers.
     Scale(ScaleTo),
     /// Stop one worker and leave its place empty.

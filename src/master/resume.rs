@@ -81,6 +81,7 @@ impl<'w> Master<'w> {
         master.image = handover.image + 1;
         master.started = handover.started;
         master.scaled = handover.scaled;
+        master.last_crash.clone_from(&handover.last_crash);
         if let Some(instances) = &handover.instances {
             master.instances.clone_from(instances);
         }

@@ -132,6 +132,7 @@ impl<'w> Master<'w> {
             workload,
             instance_id: String::new(),
             image: 0,
+            last_crash: None,
             started: clock::now_ms(),
             instances: plan.config.workers.instances.to_string(),
             plan,

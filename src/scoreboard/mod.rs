@@ -5,10 +5,12 @@
 //! into the process's *slot* when the process has ended, so a slot's totals never go backwards.
 //! Every cell has one writer, except [`Row::reserve`]'s count, which acceptors change too.
 
+mod inflight;
 mod row;
 mod snapshot;
 mod store;
 
+pub(crate) use inflight::{ENTRIES, Running, RunningRequest, SPARE, Table};
 pub(crate) use row::{Row, RowState};
 pub(crate) use snapshot::{Counters, RowSnapshot};
 pub(crate) use store::Scoreboard;

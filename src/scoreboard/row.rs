@@ -2,15 +2,18 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::inflight::{self, Running, Table};
 use super::{Counters, RowId, SlotId};
 use crate::sys::clock;
 use crate::sys::stack;
 
 /// Words of a row; a multiple of 8, so that rows never share a cache line.
-pub(super) const ROW_WORDS: usize = 16 + 16 + 8 + stack::WORDS.next_multiple_of(8);
+pub(super) const ROW_WORDS: usize = TABLE + inflight::WORDS;
+/// Where the table of requests begins.
+const TABLE: usize = Cell::Stack as usize + stack::WORDS.next_multiple_of(8);
 
 /// The cells of a row, by their offset in words. The first line is written by the master, the
-/// second and third by the worker, `Assigned` by whoever hands it a connection.
+/// others by the worker, `Assigned` by whoever hands it a connection.
 #[derive(Debug, Clone, Copy)]
 enum Cell {
     Pid = 0,
@@ -22,9 +25,9 @@ enum Cell {
     LoopLag = 10,
     Connections = 11,
     Inflight = 12,
-    Counters = 16, // to 31: the counters, in the order of `Counters::NAMES`
-    Assigned = 32,
-    Stack = 40,
+    Counters = 16, // to 47: the counters, in the order of `Counters::NAMES`
+    Assigned = 48,
+    Stack = 56,
 }
 
 /// What a worker says it is doing; the master keeps its own, stricter account.
@@ -80,6 +83,11 @@ impl<'a> Row<'a> {
         self.store(Cell::Heartbeat, clock::now_ms());
         self.cell(Cell::Assigned)
             .store(epoch << 32, Ordering::Release);
+    }
+
+    /// The slot its owner serves.
+    pub(crate) fn slot(self) -> SlotId {
+        SlotId(u16::try_from(self.load(Cell::Slot)).unwrap_or(u16::MAX))
     }
 
     /// Notes the process that now owns the row.
@@ -172,6 +180,26 @@ impl<'a> Row<'a> {
         self.count(Counters::ADOPTED, 1);
     }
 
+    /// A panic was contained.
+    pub(crate) fn count_panic(self) {
+        self.count(Counters::PANICS, 1);
+    }
+
+    /// A site did not answer in time.
+    pub(crate) fn count_timeout(self) {
+        self.count(Counters::TIMEOUTS, 1);
+    }
+
+    /// A response broke off after its head.
+    pub(crate) fn count_broken(self) {
+        self.count(Counters::BROKEN, 1);
+    }
+
+    /// Something held the event loop longer than `lag_warn`.
+    pub(crate) fn count_blocked(self) {
+        self.count(Counters::BLOCKED, 1);
+    }
+
     /// The owner's counters.
     pub(crate) fn counters(self) -> Counters {
         let first = Cell::Counters as usize;
@@ -181,6 +209,16 @@ impl<'a> Row<'a> {
     /// Where the worker's signal handler leaves its stack.
     pub(crate) fn stack_area(self) -> &'a [AtomicU64] {
         &self.words[Cell::Stack as usize..Cell::Stack as usize + stack::WORDS]
+    }
+
+    /// The requests the worker is answering, to write.
+    pub(crate) fn table(self) -> Table<'a> {
+        Table::new(&self.words[TABLE..TABLE + inflight::WORDS])
+    }
+
+    /// The requests the worker is answering, or was when it ended.
+    pub(crate) fn running(self) -> Running {
+        self.table().running(self.inflight())
     }
 
     // === the count of connections a worker holds or is about to be given ===

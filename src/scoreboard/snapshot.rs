@@ -19,6 +19,14 @@ pub(crate) struct Counters {
     pub(crate) handed_off: u64,
     /// Connections taken from the queue of another slot.
     pub(crate) adopted: u64,
+    /// Panics that were contained, wherever in a request they happened.
+    pub(crate) panics: u64,
+    /// Requests whose site did not answer in time.
+    pub(crate) timeouts: u64,
+    /// Responses whose body failed after the head was sent.
+    pub(crate) broken: u64,
+    /// How often something held the event loop longer than `lag_warn`.
+    pub(crate) blocked: u64,
 }
 
 impl Counters {
@@ -28,9 +36,13 @@ impl Counters {
     pub(super) const RESPONSES_1XX: usize = 3;
     pub(super) const HANDED_OFF: usize = 8;
     pub(super) const ADOPTED: usize = 9;
+    pub(super) const PANICS: usize = 10;
+    pub(super) const TIMEOUTS: usize = 11;
+    pub(super) const BROKEN: usize = 12;
+    pub(super) const BLOCKED: usize = 13;
 
     /// The counters in the order of their cells.
-    pub(super) const NAMES: [&'static str; 10] = [
+    pub(super) const NAMES: [&'static str; 14] = [
         "requests",
         "accepted",
         "bytes",
@@ -41,6 +53,10 @@ impl Counters {
         "5xx",
         "handed_off",
         "adopted",
+        "panics",
+        "timeouts",
+        "broken",
+        "blocked",
     ];
 
     pub(super) fn from_words(words: &[AtomicU64]) -> Self {
@@ -52,6 +68,10 @@ impl Counters {
             responses: std::array::from_fn(|class| at(Self::RESPONSES_1XX + class)),
             handed_off: at(Self::HANDED_OFF),
             adopted: at(Self::ADOPTED),
+            panics: at(Self::PANICS),
+            timeouts: at(Self::TIMEOUTS),
+            broken: at(Self::BROKEN),
+            blocked: at(Self::BLOCKED),
         }
     }
 
@@ -64,6 +84,10 @@ impl Counters {
             responses: std::array::from_fn(|class| self.responses[class] + other.responses[class]),
             handed_off: self.handed_off + other.handed_off,
             adopted: self.adopted + other.adopted,
+            panics: self.panics + other.panics,
+            timeouts: self.timeouts + other.timeouts,
+            broken: self.broken + other.broken,
+            blocked: self.blocked + other.blocked,
         }
     }
 }

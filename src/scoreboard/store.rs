@@ -5,11 +5,11 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::row::ROW_WORDS;
-use super::{Counters, MAX_ROWS, MAX_SLOTS, Row, RowId, RowSnapshot, SlotId};
+use super::{Counters, ENTRIES, MAX_ROWS, MAX_SLOTS, Row, RowId, RowSnapshot, SlotId};
 use crate::sys::shm::SharedWords;
 
 /// Words of a slot's head: the row that serves it, then the totals of its ended processes.
-const SLOT_WORDS: usize = 16;
+const SLOT_WORDS: usize = 32;
 const SERVING: usize = 0;
 const TOTALS: usize = 1;
 
@@ -22,6 +22,10 @@ pub(crate) struct Scoreboard {
 impl Scoreboard {
     /// The size of the whole.
     pub(crate) const WORDS: usize = MAX_SLOTS * SLOT_WORDS + MAX_ROWS * ROW_WORDS;
+
+    /// A number for the meaning of every word: two images may share a board only if theirs are
+    /// the same, and its size alone does not say so.
+    pub(crate) const LAYOUT: u64 = layout();
 
     /// Makes an empty board.
     ///
@@ -93,6 +97,10 @@ impl Scoreboard {
             e,
             totals.handed_off,
             totals.adopted,
+            totals.panics,
+            totals.timeouts,
+            totals.broken,
+            totals.blocked,
         ];
         for (offset, value) in values.into_iter().enumerate() {
             head[TOTALS + offset].store(value, Ordering::Relaxed);
@@ -129,4 +137,27 @@ impl Scoreboard {
         let first = slot.index() * SLOT_WORDS;
         &self.words[first..first + SLOT_WORDS]
     }
+}
+
+/// FNV-1a over the sizes and the names of the counters: whoever adds one changes it.
+const fn layout() -> u64 {
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    let sizes = [MAX_SLOTS, SLOT_WORDS, MAX_ROWS, ROW_WORDS, TOTALS, ENTRIES];
+    let mut nth = 0;
+    while nth < sizes.len() {
+        hash = (hash ^ sizes[nth] as u64).wrapping_mul(PRIME);
+        nth += 1;
+    }
+    let mut name = 0;
+    while name < Counters::NAMES.len() {
+        let bytes = Counters::NAMES[name].as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            hash = (hash ^ bytes[at] as u64).wrapping_mul(PRIME);
+            at += 1;
+        }
+        name += 1;
+    }
+    hash
 }

@@ -1,6 +1,8 @@
 //! What `/proc` says about a process.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use nix::unistd::{Pid, SysconfVar, sysconf};
@@ -53,6 +55,33 @@ pub(crate) fn whereabouts(pid: Pid) -> String {
 pub(crate) fn command_name(pid: Pid) -> Option<String> {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     Some(name.trim().to_owned())
+}
+
+/// How long the thread that opened it has waited for a processor, ready to run.
+#[derive(Debug)]
+pub(crate) struct RunQueue {
+    schedstat: File,
+}
+
+impl RunQueue {
+    /// For the calling thread.
+    ///
+    /// # Errors
+    /// When the kernel keeps no such statistics.
+    pub(crate) fn open() -> io::Result<Self> {
+        let schedstat = File::open("/proc/thread-self/schedstat")?;
+        Ok(Self { schedstat })
+    }
+
+    /// In all its life; zero when it cannot be read.
+    pub(crate) fn waited(&self) -> Duration {
+        // On the processor, waiting for it (both in nanoseconds), number of turns.
+        let mut text = [0; 80];
+        let length = self.schedstat.read_at(&mut text, 0).unwrap_or(0);
+        let text = std::str::from_utf8(&text[..length]).unwrap_or_default();
+        let waited = text.split_whitespace().nth(1);
+        Duration::from_nanos(waited.and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
 }
 
 fn page_size() -> u64 {

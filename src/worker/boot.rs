@@ -4,9 +4,11 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
 use super::accept::{Accepting, Acceptor};
@@ -18,12 +20,19 @@ use super::orders::{Event, Orders};
 use super::stack::{self, ConnectionService, Stack};
 use crate::config::{Config, Root};
 use crate::exit::Exit;
-use crate::http::{BoxError, Files, Identity, LogBuffer, PeerAddr, Site, Welcome};
+use crate::http::{
+    BoxError, Containment, ErrorPages, Files, Identity, InFlight, LogBuffer, PeerAddr, Site,
+    Welcome,
+};
 use crate::log::chain;
 use crate::master::{Drain, Log, Order, Plan, Report, Seed, Socket, Workload};
 use crate::net::{HandOffQueue, ListenerId};
 use crate::scoreboard::{Row, RowState, SlotId};
 use crate::sys::{clock, fd, stack as call_stack};
+
+/// How long a worker serves at least before it asks to be replaced: panics that come with every
+/// request must not make a fork of each.
+const RECYCLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The workload of the plain program: a folder of files, or the welcome page.
 #[derive(Debug, Clone, Copy)]
@@ -91,9 +100,10 @@ fn live<A: Site>(seed: Seed, make: impl AsyncFn(WorkerContext) -> Result<A, BoxE
             return Exit::Failed;
         }
     };
+    let inflight = InFlight::new(row, seed.plan.config.lag_warn);
     let exit = runtime.block_on(async {
-        spawn_local(heartbeat::beat(row));
-        match Worker::boot(seed, row, make).await {
+        spawn_local(heartbeat::beat(row, Rc::clone(&inflight)));
+        match Worker::boot(seed, row, inflight, make).await {
             Ok(worker) => worker.serve().await,
             Err(exit) => exit,
         }
@@ -107,11 +117,16 @@ struct Worker {
     orders: Orders,
     plan: Rc<Plan>,
     row: Row<'static>,
+    inflight: Rc<InFlight>,
     acceptor: Rc<Acceptor>,
     connections: Connections,
     log: Option<Rc<LogBuffer>>,
     /// Tells the stack that answers shall say `Connection: close`.
     draining: Rc<Cell<bool>>,
+    /// Told when a panic means that this worker shall be replaced.
+    recycle: Arc<Notify>,
+    /// Before that it does not ask for it.
+    asks_again: Cell<tokio::time::Instant>,
 }
 
 /// How long a worker goes on.
@@ -128,6 +143,7 @@ impl Worker {
     async fn boot<A: Site>(
         seed: Seed,
         row: Row<'static>,
+        inflight: Rc<InFlight>,
         make: impl AsyncFn(WorkerContext) -> Result<A, BoxError>,
     ) -> Result<Self, Exit> {
         let context = WorkerContext::new(&seed);
@@ -150,11 +166,23 @@ impl Worker {
             .map_err(|error| failed(&link, chain(&*error)))?;
         let config = &plan.config;
         let draining = Rc::new(Cell::new(false));
+        let recycle = Arc::new(Notify::new());
+        let pages =
+            ErrorPages::read(&config.error_page).map_err(|error| failed(&link, chain(&error)))?;
         let log = take_log(&plan, slot);
         let shared = stack::Shared {
             row,
+            inflight: Rc::clone(&inflight),
             log: log.clone(),
             draining: Rc::clone(&draining),
+            containment: Containment {
+                row,
+                tells: config.is_development(),
+                request_timeout: Some(config.request_timeout).filter(|limit| !limit.is_zero()),
+                on_panic: config.workers.on_panic,
+                recycle: Arc::clone(&recycle),
+                pages,
+            },
         };
         let connections = Connections::new(config.workers.drain_idle, row);
         let limits: BTreeMap<ListenerId, Rc<Limits>> = listeners
@@ -205,16 +233,20 @@ impl Worker {
             orders,
             plan,
             row,
+            inflight,
             acceptor,
             connections,
             log,
             draining,
+            recycle,
+            asks_again: Cell::new(tokio::time::Instant::now()),
         })
     }
 
     /// Serves until it is told to leave.
     async fn serve(mut self) -> Exit {
         spawn_local(self.connections.clone().sweep_forever());
+        spawn_local(self.connections.clone().wake_forever());
         let housekeep = heartbeat::housekeep(
             Rc::clone(&self.acceptor),
             self.connections.clone(),
@@ -222,15 +254,20 @@ impl Worker {
         );
         spawn_local(housekeep);
         self.row.beat(0); // a boot that blocked must not look like a stall
+        self.inflight.lag().serve();
         self.row.set_state(RowState::Open);
         self.acceptor.accept_for(&[]);
         self.orders.report(&Report::Ready);
+        self.asks_again
+            .set(tokio::time::Instant::now() + RECYCLE_PAUSE);
         let mut limit = None;
         let mut is_leaving = false;
         loop {
+            let asks_again = self.asks_again.get();
             let next = tokio::select! {
                 biased;
                 event = self.orders.next() => self.on_event(event),
+                () = wants_to_be_replaced(&self.recycle, asks_again), if !is_leaving => self.ask_to_be_replaced(),
                 () = self.connections.all_closed(), if is_leaving => Next::Quit,
                 () = wait_until(limit), if is_leaving => Next::Quit,
             };
@@ -248,6 +285,14 @@ impl Worker {
             log.flush();
         }
         Exit::Done
+    }
+
+    /// The master starts a successor, and lets this worker drain when that is ready.
+    fn ask_to_be_replaced(&self) -> Next {
+        self.asks_again
+            .set(tokio::time::Instant::now() + RECYCLE_PAUSE);
+        self.orders.report(&Report::Recycle);
+        Next::GoOn
     }
 
     fn on_event(&self, event: Event) -> Next {
@@ -344,14 +389,28 @@ fn serve_with<A: Site>(
     config: &Config,
 ) -> impl Fn(OwnedFd, ListenerId) + 'static {
     let usual = Rc::new(Limits::from(&config.listen[0])); // there is one at least
+    let service = move |limits: &Limits, peer: Peer, watch| {
+        let max_body = (limits.max_body > 0).then_some(limits.max_body);
+        ConnectionService::new(Rc::clone(&stack), address(peer), max_body, watch)
+    };
+    let resumed = service.clone();
+    connections.on_woken(move |connections, parked| {
+        let limits = Rc::clone(&parked.limits);
+        connections.resume(parked, |peer, watch| resumed(&limits, *peer, watch));
+    });
     move |socket, listener| {
         let limits = Rc::clone(limits.get(&listener).unwrap_or(&usual));
-        let max_body = (limits.max_body > 0).then_some(limits.max_body);
-        let stack = Rc::clone(&stack);
+        let granted = Rc::clone(&limits);
         connections.serve(socket, limits, |peer, watch| {
-            ConnectionService::new(stack, address(*peer), max_body, watch)
+            service(&granted, *peer, watch)
         });
     }
+}
+
+/// A panic has told that this worker shall be replaced, and it has not asked just now.
+async fn wants_to_be_replaced(recycle: &Notify, not_before: tokio::time::Instant) {
+    tokio::time::sleep_until(not_before).await; // first: a notice once taken must not be lost
+    recycle.notified().await;
 }
 
 async fn wait_until(limit: Option<tokio::time::Instant>) {

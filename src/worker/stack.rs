@@ -10,23 +10,27 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 
 use crate::http::{
-    AccessLog, Body, BodyLimit, BodyWatch, Closing, Contain, LogBuffer, Logged, PeerAddr, Rules,
-    Site,
+    AccessLog, AskSite, Body, BodyLimit, BodyWatch, Closing, Contain, Containment, InFlight,
+    LogBuffer, Logged, PeerAddr, Rules, Site,
 };
 use crate::scoreboard::Row;
 
 /// The layers around a site, outermost first.
-type Layers<A> = AccessLog<Closing<Rules<BodyLimit<Contain<A>>>>>;
+type Layers<A> = AccessLog<Closing<Contain<Rules<BodyLimit<AskSite<A>>>>>>;
 
 /// What the layers of a worker share with the rest of it.
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// The worker's line of the scoreboard.
     pub(crate) row: Row<'static>,
+    /// The requests that it answers, for others to see.
+    pub(crate) inflight: Rc<InFlight>,
     /// The access log, if there is one.
     pub(crate) log: Option<Rc<LogBuffer>>,
     /// True from the moment the worker begins to leave.
     pub(crate) draining: Rc<Cell<bool>>,
+    /// How failures are contained.
+    pub(crate) containment: Containment,
 }
 
 /// A worker's stack. One per worker; its connections share it.
@@ -38,17 +42,26 @@ pub(crate) struct Stack<A> {
 /// Builds the stack around a site: an app, [`Files`](crate::http::Files) or the
 /// [`Welcome`](crate::http::Welcome) page. Read it from the bottom up, as a request comes in.
 pub(crate) fn stack<A: Site>(site: A, shared: Shared) -> Rc<Stack<A>> {
-    let Shared { row, log, draining } = shared;
-    // The site, with its panics and errors turned into answers: what is above never fails.
-    let layers = Contain::new(site);
+    let Shared {
+        row,
+        inflight,
+        log,
+        draining,
+        containment,
+    } = shared;
+    // The site; its errors are rejections, as those of the layers around it.
+    let layers = AskSite::new(site);
     // A body that is announced too large is refused before the site spends anything on it.
     let layers = BodyLimit::new(layers);
     // Whatever looks at a host or a target may rely on there being one.
     let layers = Rules::new(layers);
+    // Panics, overdue sites and rejections become answers: what is outside never fails.
+    let layers = Contain::new(layers, containment);
     // Refusals say `Connection: close` as well while the worker drains.
     let layers = Closing::new(layers, draining);
-    // Outermost: sees every ending, also that of a client that left.
-    let layers = AccessLog::new(layers, row, log);
+    // Outermost: sees every ending, also that of a client that left, and how long each poll holds
+    // the thread.
+    let layers = AccessLog::new(layers, row, inflight, log);
     Rc::new(Stack { layers })
 }
 

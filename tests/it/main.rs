@@ -18,16 +18,22 @@ mod boot;
 mod boot_process;
 /// Every problem of a configuration at once, with its place.
 mod config_errors;
+/// Panics, errors and time-outs: what clients, logs and counters see of them.
+mod contain;
 /// The control socket and the verbs.
 mod control;
 /// Workers that die: respawn, backoff, failed slots, crash loops.
 mod crash;
 /// Idle and busy connections of workers that leave.
 mod drain;
+/// What the answers say that are not the site's: formats, texts, own pages.
+mod error_answers;
 /// Static files.
 mod files;
 /// Framing, limits and malformed input.
 mod http;
+/// Whoever crashes or blocks a worker is named.
+mod inflight;
 /// The load generator itself: it must see losses.
 mod instrument;
 /// The proofs under load: reloads, upgrades and kills without a lost request.

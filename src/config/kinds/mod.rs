@@ -2,15 +2,21 @@
 
 use super::key::{Limits, Said};
 
+mod media;
 mod number;
+mod pages;
 mod path;
+mod switch;
 mod text;
 mod word;
 
+pub(super) use media::MediaTypes;
 pub(super) use number::{Count, Size, Span, Workforce};
+pub(super) use pages::Pages;
 pub(super) use path::{File, Target};
+pub(super) use switch::Switch;
 pub(super) use text::{list, quote};
-pub(super) use word::{Account, Filter, Name, OneOf};
+pub(super) use word::{Account, Filter, Name, OneOf, Several};
 
 /// How a field of type `T` is read and written.
 pub(super) trait Kind<T> {

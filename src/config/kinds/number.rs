@@ -25,7 +25,9 @@ impl<T: TryFrom<u64> + Copy + Into<u64>> Kind<T> for Count {
         let number = match said {
             Said::Integer(number) => Some(*number),
             Said::Word(word) => word.trim().parse().ok(),
-            Said::Text(_) | Said::List(_) | Said::Other(_) => None,
+            Said::Text(_) | Said::Boolean(_) | Said::List(_) | Said::Other(_) | Said::Table(_) => {
+                None
+            }
         };
         let number = number.ok_or_else(|| said.not("an integer"))?;
         within(
@@ -46,7 +48,7 @@ impl<T: TryFrom<u64> + Copy + Into<u64>> Kind<T> for Size {
         let (bytes, shown) = match said {
             Said::Integer(number) => (u64::try_from(*number).ok(), number.to_string()),
             Said::Text(text) | Said::Word(text) => (Some(units::size(text)?), text.clone()),
-            Said::List(_) | Said::Other(_) => {
+            Said::Boolean(_) | Said::List(_) | Said::Other(_) | Said::Table(_) => {
                 return Err(said.not("a size such as \"64k\" or \"1m\""));
             }
         };
@@ -64,7 +66,7 @@ impl Kind<Duration> for Span {
             Said::Text(text) | Said::Word(text) => text.clone(),
             // The same sentence as for a text without a unit.
             Said::Integer(number) => number.to_string(),
-            Said::List(_) | Said::Other(_) => {
+            Said::Boolean(_) | Said::List(_) | Said::Other(_) | Said::Table(_) => {
                 return Err(said.not("a duration such as \"10s\" or \"500ms\""));
             }
         };
@@ -84,7 +86,9 @@ impl Kind<Instances> for Workforce {
         match said {
             Said::Integer(number) => Instances::parse(&number.to_string()),
             Said::Text(text) | Said::Word(text) => Instances::parse(text),
-            Said::List(_) | Said::Other(_) => Err(said.not("a number of workers")),
+            Said::Boolean(_) | Said::List(_) | Said::Table(_) | Said::Other(_) => {
+                Err(said.not("a number of workers"))
+            }
         }
     }
 

@@ -3,14 +3,17 @@
 use tracing_subscriber::EnvFilter;
 
 use super::Kind;
-use super::text::quote;
+use super::text::{list, quote};
 use crate::config::dirs::is_name;
 use crate::config::key::{Limits, Said};
 use crate::config::suggest::{hint, nearest};
-use crate::config::types::{AcceptBalance, LogFormat};
+use crate::config::types::{AcceptBalance, Encoding, LogFormat, OnPanic};
 
 /// One word out of a few.
 pub(in crate::config) struct OneOf;
+
+/// Some words out of a few, in order.
+pub(in crate::config) struct Several;
 
 /// A word that can be a file name.
 pub(in crate::config) struct Name;
@@ -37,6 +40,14 @@ impl Choice for AcceptBalance {
     ];
 }
 
+impl Choice for OnPanic {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("contain", Self::Contain),
+        ("recycle", Self::Recycle),
+        ("abort", Self::Abort),
+    ];
+}
+
 impl Choice for LogFormat {
     const ALL: &'static [(&'static str, Self)] = &[
         ("combined", Self::Combined),
@@ -48,20 +59,38 @@ impl Choice for LogFormat {
     ];
 }
 
+impl Choice for Encoding {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("zstd", Self::Zstd),
+        ("br", Self::Brotli),
+        ("gzip", Self::Gzip),
+    ];
+}
+
+/// The words of a choice, for people.
+fn words<T: Choice>() -> String {
+    let words: Vec<&str> = T::ALL.iter().map(|(word, _)| *word).collect();
+    words.join(", ")
+}
+
+/// The value that a word stands for.
+fn chosen<T: Choice>(word: &str) -> Result<T, String> {
+    let found = T::ALL
+        .iter()
+        .find(|(own, _)| *own == word)
+        .map(|(_, value)| *value);
+    found.ok_or_else(|| {
+        let hint = hint(nearest(word, T::ALL.iter().map(|(word, _)| *word)));
+        format!("{word:?} is not one of {}{hint}", words::<T>())
+    })
+}
+
 impl<T: Choice> Kind<T> for OneOf {
     fn read(said: &Said, _limits: &Limits<'_>) -> Result<T, String> {
-        let words: Vec<&str> = T::ALL.iter().map(|(word, _)| *word).collect();
         let word = said
             .text()
-            .ok_or_else(|| said.not(&format!("one of {}", words.join(", "))))?;
-        let found = T::ALL
-            .iter()
-            .find(|(own, _)| *own == word)
-            .map(|(_, value)| *value);
-        found.ok_or_else(|| {
-            let hint = hint(nearest(word, words.iter().copied()));
-            format!("{word:?} is not one of {}{hint}", words.join(", "))
-        })
+            .ok_or_else(|| said.not(&format!("one of {}", words::<T>())))?;
+        chosen(word)
     }
 
     fn show(value: &T) -> String {
@@ -70,6 +99,28 @@ impl<T: Choice> Kind<T> for OneOf {
             .find(|(_, own)| own == value)
             .map_or("", |(word, _)| word);
         quote(word)
+    }
+}
+
+impl<T: Choice> Kind<Vec<T>> for Several {
+    fn read(said: &Said, _limits: &Limits<'_>) -> Result<Vec<T>, String> {
+        let said = list(said).ok_or_else(|| said.not(&format!("a list of {}", words::<T>())))?;
+        let mut all = Vec::with_capacity(said.len());
+        for word in said {
+            let value = chosen(&word)?;
+            if !all.contains(&value) {
+                all.push(value);
+            }
+        }
+        if all.is_empty() {
+            return Err(format!("a list of {} needs one of them", words::<T>()));
+        }
+        Ok(all)
+    }
+
+    fn show(value: &Vec<T>) -> String {
+        let words: Vec<String> = value.iter().map(OneOf::show).collect();
+        format!("[{}]", words.join(", "))
     }
 }
 

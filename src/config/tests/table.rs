@@ -21,6 +21,7 @@ fn no_field_is_without_a_key() {
         "env",
         "workers",
         "listen",
+        "gzip",
         "access_log",
         "log",
         "control",

@@ -13,6 +13,7 @@ use http_body::{Frame, SizeHint};
 
 use super::LogBuffer;
 use super::record::{Record, RequestLine};
+use crate::http::inflight::{InFlight, Running};
 use crate::http::{Body, BoxError, PeerAddr};
 use crate::scoreboard::Row;
 
@@ -28,6 +29,8 @@ pub(super) struct Ledger {
     pub(super) log: Option<Rc<LogBuffer>>,
     /// Requests that have not ended.
     pub(super) inflight: Cell<u64>,
+    /// Those of them that others can see.
+    pub(super) table: Rc<InFlight>,
 }
 
 impl Ledger {
@@ -42,9 +45,11 @@ impl Ledger {
 #[derive(Debug)]
 pub(super) struct Entry {
     ledger: Rc<Ledger>,
+    /// Its place among those that others can see.
+    pub(super) running: Running,
     /// What the line says about the request; not kept when there is no log.
     asked: Option<Asked>,
-    started: Instant,
+    pub(super) started: Instant,
     /// Status and time of the response's head.
     head: Option<(StatusCode, Duration)>,
     /// Bytes of body given to the connection.
@@ -69,8 +74,10 @@ impl Entry {
         ledger.count_inflight(ledger.inflight.get() + 1);
         let asked = ledger.log.as_ref().map(|_| Asked::of(request));
         let (ledger, started) = (Rc::clone(ledger), Instant::now());
+        let running = Running::open(&ledger.table, request, None, started);
         Self {
             ledger,
+            running,
             asked,
             started,
             head: None,
@@ -78,9 +85,9 @@ impl Entry {
         }
     }
 
-    /// The response is there.
-    pub(super) fn head(&mut self, status: StatusCode) {
-        self.head = Some((status, self.started.elapsed()));
+    /// The response is there, and it is `now`.
+    pub(super) fn head(&mut self, status: StatusCode, now: Instant) {
+        self.head = Some((status, now.saturating_duration_since(self.started)));
     }
 
     fn status(&self) -> u16 {
@@ -192,7 +199,12 @@ impl http_body::Body for Logged {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let turn = self.body.is_stream().then(|| self.entry.running.resume());
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Some(turn) = turn {
+            self.entry.running.pause(&turn);
+        }
+        let frame = ready!(frame);
         if let Some(Ok(frame)) = &frame {
             self.entry.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
         }

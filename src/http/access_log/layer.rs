@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
+use std::time::Instant;
 
 use http::{Request, Response};
 use hyper::service::Service;
@@ -13,7 +14,7 @@ use pin_project_lite::pin_project;
 
 use super::LogBuffer;
 use super::entry::{Entry, Ledger, Logged};
-use crate::http::{Body, Serve};
+use crate::http::{Body, InFlight, Serve};
 use crate::scoreboard::Row;
 
 /// Counts every request in the worker's row and writes its line, when it is over: the response
@@ -27,13 +28,19 @@ pub(crate) struct AccessLog<S> {
 }
 
 impl<S> AccessLog<S> {
-    pub(crate) fn new(inner: S, row: Row<'static>, log: Option<Rc<LogBuffer>>) -> Self {
+    pub(crate) fn new(
+        inner: S,
+        row: Row<'static>,
+        table: Rc<InFlight>,
+        log: Option<Rc<LogBuffer>>,
+    ) -> Self {
         Self {
             inner,
             ledger: Rc::new(Ledger {
                 row,
                 log,
                 inflight: Cell::new(0),
+                table,
             }),
         }
     }
@@ -72,11 +79,20 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(response) = ready!(this.inner.poll(cx));
-        let Some(mut entry) = this.entry.take() else {
+        let Some(entry) = this.entry.as_mut() else {
             return Poll::Pending; // polled after its end, which nobody does
         };
-        entry.head(response.status());
+        let turn = entry.running.begin(entry.started);
+        let Poll::Ready(Ok(response)) = this.inner.poll(cx) else {
+            entry.running.pause(&turn);
+            return Poll::Pending;
+        };
+        let now = Instant::now();
+        entry.running.end(&turn, now);
+        entry.head(response.status(), now);
+        let Some(entry) = this.entry.take() else {
+            return Poll::Pending; // it was there just now
+        };
         Poll::Ready(Ok(response.map(|body| Logged::new(body, entry))))
     }
 }

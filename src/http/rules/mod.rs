@@ -10,14 +10,11 @@ mod host;
 #[cfg(test)]
 mod tests;
 
-use std::convert::Infallible;
-
-use http::header::{CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Request, Response, StatusCode, Version};
 use hyper::service::Service;
 
-use super::page::{method_not_allowed, page};
-use super::{Body, Decided, Serve, refuse};
+use super::{Body, Decided, Rejection, TryServe, refuse};
 
 /// The methods that a site may know; those it does not are its own to refuse.
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -35,34 +32,36 @@ impl<S> Rules<S> {
     }
 }
 
-impl<S: Serve> Service<Request<Body>> for Rules<S> {
+impl<S: TryServe> Service<Request<Body>> for Rules<S> {
     type Response = Response<Body>;
-    type Error = Infallible;
+    type Error = Rejection;
     type Future = Decided<S::Future>;
 
     fn call(&self, mut request: Request<Body>) -> Self::Future {
         match check(&mut request) {
             Ok(()) => Decided::Right(self.inner.call(request)),
-            Err(mut response) => {
-                response
-                    .headers_mut()
-                    .insert(CONNECTION, HeaderValue::from_static("close"));
-                refuse(*response)
-            }
+            Err(rejection) => refuse(rejection.closing()),
         }
     }
 }
 
 /// The rules in order; on success the `Host` field is the one truth about the host.
-fn check<B>(request: &mut Request<B>) -> Result<(), Box<Response<Body>>> {
+fn check<B>(request: &mut Request<B>) -> Result<(), Rejection> {
     if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
-        return Err(Box::new(method_not_allowed(METHODS)));
+        let reason = "TRACE and CONNECT are not served";
+        return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, reason).allowing(METHODS));
     }
     if !has_known_coding(request) {
-        return Err(Box::new(page(StatusCode::NOT_IMPLEMENTED)));
+        let reason = "a Transfer-Encoding other than chunked";
+        return Err(Rejection::new(StatusCode::NOT_IMPLEMENTED, reason));
     }
-    if !has_one_good_host(request) || !adopt_target(request) {
-        return Err(Box::new(page(StatusCode::BAD_REQUEST)));
+    if !has_one_good_host(request) {
+        let reason = "the request needs exactly one valid Host";
+        return Err(Rejection::new(StatusCode::BAD_REQUEST, reason));
+    }
+    if !adopt_target(request) {
+        let reason = "the request target is none of a path, * with OPTIONS, and an http URL";
+        return Err(Rejection::new(StatusCode::BAD_REQUEST, reason));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -41,6 +42,8 @@ pub(super) struct Client {
     pipelined: Cell<bool>,
     /// Whether its close was put off once because something had arrived.
     postponed: Cell<bool>,
+    /// Whether it may be parked when it idles.
+    pub(super) may_park: Cell<bool>,
     /// What the sweep has decided and the task not yet carried out.
     verdict: Cell<Option<Verdict>>,
     /// Wakes the task; a task's waker never changes, so it is stored once.
@@ -65,9 +68,21 @@ impl Client {
             half_closed: Cell::new(None),
             pipelined: Cell::new(false),
             postponed: Cell::new(false),
+            may_park: Cell::new(false),
             verdict: Cell::new(None),
             waker: RefCell::new(None),
         }
+    }
+
+    /// A client that was parked: it is known, and has been idle since then.
+    pub(super) fn resumed(socket: Socket, peer: Peer, limits: Rc<Limits>, since: u64) -> Self {
+        let client = Self::new(socket, peer, limits);
+        client.asked.set(true);
+        client.phase.set(Phase::Idle {
+            since,
+            looked: true,
+        });
+        client
     }
 
     /// How far the talk has come.
@@ -266,6 +281,12 @@ impl Client {
     /// Runs `act` on the socket, unless it is closed.
     pub(super) fn with_socket<T>(&self, act: impl FnOnce(&mut Socket) -> T) -> Option<T> {
         self.socket.borrow_mut().as_mut().map(act)
+    }
+
+    /// Takes the socket away from the runtime and from this record; none if that fails, which
+    /// closes it.
+    pub(super) fn take_socket(&self) -> Option<OwnedFd> {
+        self.socket.borrow_mut().take()?.deregister().ok()
     }
 
     /// Closes the socket.

@@ -27,6 +27,9 @@ type Talk<S> = Connection<Io, Observed<S>>;
 pub(super) async fn run<S: Serves>(held: Held, service: Observed<S>) {
     let client = held.client();
     let ending = converse(client, service).await;
+    if ending == Ending::Park {
+        return held.park();
+    }
     ending::carry_out(client, ending).await;
     drop(held); // closes the socket and counts it off
 }
@@ -133,6 +136,9 @@ fn look<S: Serves>(
             since,
             looked: true,
         });
+        if client.has_asked() && client.may_park.get() {
+            return ControlFlow::Break(Ending::Park);
+        }
     }
     ControlFlow::Continue(begin(client, service, rest))
 }

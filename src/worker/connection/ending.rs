@@ -26,6 +26,8 @@ pub(super) enum Ending {
     Linger,
     /// As `Linger`, after this refusal.
     Refuse(StatusCode),
+    /// It only waits for its client, without what a talk needs.
+    Park,
     /// An answer was broken off: a reset, so that nobody takes the part for the whole.
     Cut,
 }
@@ -35,7 +37,7 @@ pub(super) async fn carry_out(client: &Client, ending: Ending) {
     let was_served = matches!(client.phase(), Phase::Busy(_)); // the service's layers tell of it
     client.set_phase(Phase::Leaving);
     match ending {
-        Ending::Close => {}
+        Ending::Close | Ending::Park => {}
         Ending::Linger => linger(client).await,
         Ending::Refuse(status) => {
             refuse(client, status);

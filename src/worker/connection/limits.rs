@@ -11,6 +11,9 @@ const HYPERS_MAX_HEADERS: usize = 100;
 const MAX_BUFFER: usize = 128 * 1024;
 /// How long a client that is not read any more may take to notice its answer.
 const LINGER_MS: u64 = 2_000;
+/// How long a connection idles until it is parked: coming back costs its client some
+/// microseconds, and busy clients pause for less.
+const PARK_AFTER_MS: u64 = 5_000;
 /// How long a client that has ended its own side waits for the next byte of an answer: most such
 /// clients have left, but some only said that they will not ask again.
 const HALF_CLOSED_MS: u64 = 5_000;
@@ -30,6 +33,8 @@ pub(crate) struct Limits {
     pub(crate) linger_ms: u64,
     /// How long an answer to a client that has ended its side may stand still.
     pub(crate) half_closed_ms: u64,
+    /// How long a connection idles until it is parked.
+    pub(crate) park_after_ms: u64,
     /// The largest request head, in bytes.
     pub(crate) max_header_size: usize,
     /// The most header fields in a request.
@@ -47,6 +52,7 @@ impl Limits {
             self.client_body_timeout_ms,
             self.send_timeout_ms,
             self.half_closed_ms,
+            self.park_after_ms,
         ]
         .into_iter()
         .filter(|limit| *limit > 0)
@@ -87,6 +93,7 @@ impl From<&Listen> for Limits {
             send_timeout_ms: millis(listen.send_timeout),
             linger_ms: LINGER_MS,
             half_closed_ms: HALF_CLOSED_MS,
+            park_after_ms: PARK_AFTER_MS,
             max_header_size: usize::try_from(listen.max_header_size).unwrap_or(usize::MAX),
             max_headers: usize::from(listen.max_headers),
             max_body: listen.client_max_body_size,

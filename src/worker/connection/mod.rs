@@ -11,6 +11,7 @@ mod drive;
 mod ending;
 mod io;
 mod limits;
+mod lot;
 mod observe;
 mod phase;
 mod socket;
@@ -20,6 +21,7 @@ mod tests;
 mod verdict;
 
 pub(crate) use limits::Limits;
+pub(crate) use lot::Parked;
 pub(crate) use socket::Peer;
 
 use std::cell::{Cell, RefCell};
@@ -36,9 +38,10 @@ use hyper::{Request, Response};
 use tokio::sync::Notify;
 
 use self::client::Client;
+use self::lot::Lot;
 use self::observe::Observed;
 use self::phase::{Answer, Phase, Verdict};
-use self::socket::Socket;
+use self::socket::{Arrival, Socket};
 use self::verdict::Draining;
 use crate::http::BodyWatch;
 use crate::scoreboard::Row;
@@ -56,6 +59,9 @@ pub(crate) enum Drain {
 
 /// What is done about a refusal that no service saw: by whom it was caused, with which status.
 type OnRefused = Rc<dyn Fn(Peer, u16)>;
+
+/// What is done about a parked connection whose client speaks.
+type OnWoken = Rc<dyn Fn(&Connections, Parked)>;
 
 /// All connections of this worker; a handle, to be cloned.
 #[derive(Clone)]
@@ -83,6 +89,14 @@ struct Shared {
     on_refused: RefCell<Option<OnRefused>>,
     /// Called after each close.
     on_closed: RefCell<Option<Rc<dyn Fn()>>>,
+    /// Those that idle; none if the kernel has refused it.
+    lot: Option<Lot>,
+    /// Called for each that leaves the lot because its client speaks.
+    on_woken: RefCell<Option<OnWoken>>,
+    /// How many were parked or closed since memory was last given back.
+    released: Cell<usize>,
+    /// … and how many of them before the last sweep.
+    released_before: Cell<usize>,
 }
 
 impl Connections {
@@ -99,6 +113,12 @@ impl Connections {
             emptied: Notify::new(),
             on_refused: RefCell::default(),
             on_closed: RefCell::default(),
+            lot: Lot::new()
+                .inspect_err(|error| tracing::warn!(%error, "idle connections keep their memory"))
+                .ok(),
+            on_woken: RefCell::default(),
+            released: Cell::new(0),
+            released_before: Cell::new(0),
         };
         Self {
             shared: Rc::new(shared),
@@ -120,21 +140,121 @@ impl Connections {
             Ok(registered) => registered,
             Err(error) => {
                 tracing::debug!(%error, "client has gone before it was served");
-                let held = self.shared.held.borrow().len();
-                self.shared.row.set_connections(held as u64); // it was counted when accepted
-                return self.tell_closed();
+                return self.one_has_gone(); // it was counted when accepted
             }
         };
         self.sweep_at_least_every(limits.sweep_interval_ms());
-        let client = Rc::new(Client::new(socket, peer, limits));
-        let service = make_service(&peer, client.body.clone());
+        self.begin(Client::new(socket, peer, limits), make_service);
+    }
+
+    /// Goes on with a connection that was parked.
+    pub(crate) fn resume<S, B>(
+        &self,
+        parked: Parked,
+        make_service: impl FnOnce(&Peer, BodyWatch) -> S,
+    ) where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + 'static,
+        B: Body<Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
+    {
+        let Parked {
+            socket,
+            limits,
+            since,
+        } = parked;
+        match Socket::register(socket) {
+            Ok((socket, peer)) => {
+                self.begin(Client::resumed(socket, peer, limits, since), make_service);
+            }
+            Err(_) => self.one_has_gone(), // its client has reset it
+        }
+    }
+
+    fn begin<S, B>(&self, client: Client, make_service: impl FnOnce(&Peer, BodyWatch) -> S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + 'static,
+        B: Body<Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
+    {
+        let may_park = self.shared.lot.is_some() && self.shared.on_woken.borrow().is_some();
+        client.may_park.set(may_park);
+        let client = Rc::new(client);
+        let service = make_service(&client.peer, client.body.clone());
         let held = Held::new(self.clone(), Rc::clone(&client));
         tokio::task::spawn_local(drive::run(held, Observed::new(service, client)));
     }
 
     /// How many connections are held: each from `serve` until its socket is closed.
     pub(crate) fn count(&self) -> usize {
-        self.shared.held.borrow().len()
+        self.shared.held.borrow().len() + self.parked()
+    }
+
+    /// How many of them idle as bare sockets.
+    pub(crate) fn parked(&self) -> usize {
+        self.shared.lot.as_ref().map_or(0, Lot::len)
+    }
+
+    /// Sets what is called for a parked connection whose client speaks: it should
+    /// [`resume`](Self::resume). Nothing is parked before.
+    pub(crate) fn on_woken(&self, hook: impl Fn(&Self, Parked) + 'static) {
+        *self.shared.on_woken.borrow_mut() = Some(Rc::new(hook));
+    }
+
+    /// Brings parked connections back whose clients speak, for as long as the worker lives.
+    pub(crate) async fn wake_forever(self) {
+        let Some(lot) = &self.shared.lot else {
+            return;
+        };
+        loop {
+            for parked in lot.woken().await {
+                self.wake(parked);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn wake(&self, parked: Parked) {
+        let hook = self.shared.on_woken.borrow().clone();
+        match socket::arrived_at(&parked.socket) {
+            Arrival::End | Arrival::Broken => {
+                drop(parked);
+                self.one_has_gone();
+            }
+            Arrival::Bytes | Arrival::Nothing => {
+                if let Some(hook) = hook {
+                    hook(self, parked);
+                }
+            }
+        }
+    }
+
+    /// Closes those parked connections that are over, unless their clients speak just now.
+    fn close_parked(&self, is_over: impl Fn(&Parked) -> bool) {
+        let over = self
+            .shared
+            .lot
+            .as_ref()
+            .map(|lot| lot.take_overdue(is_over));
+        for parked in over.into_iter().flatten() {
+            if socket::arrived_at(&parked.socket) == Arrival::Bytes {
+                self.wake(parked);
+            } else {
+                drop(parked);
+                self.one_has_gone();
+            }
+        }
+    }
+
+    /// One has closed that was counted, but not in the list.
+    fn one_has_gone(&self) {
+        self.count_released();
+        self.shared.row.set_connections(self.count() as u64);
+        if self.count() == 0 {
+            self.shared.emptied.notify_waiters();
+        }
+        self.tell_closed();
+    }
+
+    fn count_released(&self) {
+        self.shared.released.set(self.shared.released.get() + 1);
     }
 
     /// Sets what is called after each close.
@@ -189,6 +309,7 @@ impl Connections {
         for client in &*self.shared.held.borrow() {
             client.sentence(Verdict::Cut);
         }
+        self.close_parked(|_| true); // whoever speaks just now has no answer to lose yet
     }
 
     fn sweep_at_least_every(&self, interval_ms: u64) {
@@ -202,7 +323,8 @@ impl Connections {
         let mut held = self.shared.held.borrow_mut();
         client.place.set(held.len());
         held.push(client);
-        self.shared.row.set_connections(held.len() as u64);
+        let count = held.len() + self.parked();
+        self.shared.row.set_connections(count as u64);
     }
 
     fn remove(&self, client: &Client) {
@@ -212,10 +334,12 @@ impl Connections {
         if let Some(moved) = held.get(place) {
             moved.place.set(place);
         }
-        self.shared.row.set_connections(held.len() as u64);
-        if held.is_empty() {
+        let count = held.len() + self.parked();
+        self.shared.row.set_connections(count as u64);
+        if count == 0 {
             self.shared.emptied.notify_waiters();
         }
+        self.count_released();
     }
 
     fn tell_refused(&self, client: &Client) {
@@ -237,6 +361,8 @@ impl Connections {
 struct Held {
     connections: Connections,
     client: Rc<Client>,
+    /// Whether the socket waits in the lot, and so has not closed.
+    is_parked: bool,
 }
 
 impl Held {
@@ -245,11 +371,37 @@ impl Held {
         Self {
             connections,
             client,
+            is_parked: false,
         }
     }
 
     fn client(&self) -> &Rc<Client> {
         &self.client
+    }
+
+    /// Leaves the socket in the lot; what else the talk needed is freed.
+    fn park(mut self) {
+        let (Some(lot), Phase::Idle { since, .. }) =
+            (&self.connections.shared.lot, self.client.phase())
+        else {
+            return; // nobody has decided so
+        };
+        let Some(socket) = self.client.take_socket() else {
+            return;
+        };
+        let limits = Rc::clone(&self.client.limits);
+        let parked = Parked {
+            socket,
+            limits,
+            since,
+        };
+        let refused = lot.park(parked);
+        self.is_parked = true;
+        let connections = self.connections.clone();
+        drop(self);
+        if let Err(parked) = refused {
+            connections.wake(parked);
+        }
     }
 }
 
@@ -265,6 +417,8 @@ impl Drop for Held {
         self.client.close();
         self.connections.remove(&self.client);
         self.connections.tell_refused(&self.client);
-        self.connections.tell_closed();
+        if !self.is_parked {
+            self.connections.tell_closed();
+        }
     }
 }

@@ -38,7 +38,7 @@ pub(super) enum Answer {
 pub(super) enum Verdict {
     /// It has idled long enough: close, unless a request has come.
     Close,
-    /// It has idled as long as a head may take: see whether hyper holds a part of one.
+    /// It has idled for a while: see whether hyper holds a part of a head, and park it if not.
     Look,
     /// A head has taken too long: 408.
     HeadLate,

@@ -60,6 +60,17 @@ impl Socket {
         }
     }
 
+    /// Gives the socket up to whoever waits for it without the runtime.
+    ///
+    /// # Errors
+    /// When the kernel does not let it out of the epoll set.
+    pub(super) fn deregister(self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(stream) => stream.into_std().map(OwnedFd::from),
+            Self::Unix(stream) => stream.into_std().map(OwnedFd::from),
+        }
+    }
+
     /// Reads what is there into `buffer`.
     pub(super) fn poll_read(
         &mut self,
@@ -166,6 +177,11 @@ fn peer_of(socket: &OwnedFd) -> io::Result<Peer> {
         return Ok(Peer::Tcp(SocketAddrV6::from(*v6).into()));
     }
     Ok(Peer::Unix)
+}
+
+/// What can be read just now on a socket that the runtime does not know; takes nothing.
+pub(super) fn arrived_at(socket: &OwnedFd) -> Arrival {
+    arrival(&peek(socket.as_fd()))
 }
 
 fn peek(socket: BorrowedFd<'_>) -> io::Result<usize> {

@@ -44,9 +44,10 @@ pub(super) fn judge(client: &Client, now: u64, draining: Option<Draining>) -> Op
             } else {
                 head_ms
             };
-            let leaves = draining.is_some_and(|d| is_late(since.max(d.since), d.idle_ms));
-            let looks = !looked && client.body.is_complete() && is_late(since, head_ms);
-            if leaves || is_late(since, idle_ms) {
+            let looks = !looked
+                && client.body.is_complete()
+                && is_late(since, head_ms.min(limits.park_after_ms));
+            if has_idled_out(since, idle_ms, now, draining) {
                 Some(Verdict::Close)
             } else {
                 looks.then_some(Verdict::Look)
@@ -65,6 +66,18 @@ pub(super) fn judge(client: &Client, now: u64, draining: Option<Draining>) -> Op
         }
         Phase::Leaving => None,
     }
+}
+
+/// Whether a client that has been idle since `since`, and has asked something before, is closed.
+pub(super) fn has_idled_out(
+    since: u64,
+    keepalive_ms: u64,
+    now: u64,
+    draining: Option<Draining>,
+) -> bool {
+    let is_late = |since: u64, limit: u64| now.saturating_sub(since) >= limit;
+    let leaves = draining.is_some_and(|d| is_late(since.max(d.since), d.idle_ms));
+    leaves || is_late(since, keepalive_ms)
 }
 
 /// Whether a refusal can still be written: nothing of another answer has been.

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::fs::File;
 use std::future::pending;
 use std::io::{Read, Seek};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Frame;
@@ -47,8 +48,10 @@ impl Worker {
             site,
             Shared {
                 row,
+                inflight: InFlight::new(row, Duration::ZERO),
                 log,
                 draining: Rc::clone(&self.draining),
+                containment: Containment::quiet(row),
             },
         );
         let peer = PeerAddr::Inet("[::ffff:192.0.2.7]:4000".parse().unwrap());
@@ -139,8 +142,10 @@ fn without_a_log_requests_are_still_counted() {
     let row = worker.row;
     let shared = Shared {
         row,
+        inflight: InFlight::new(row, Duration::ZERO),
         log: None,
         draining: Rc::default(),
+        containment: Containment::quiet(row),
     };
     let (stack, watch) = (stack(tower::service_fn(app), shared), BodyWatch::new());
     let service = ConnectionService::new(stack, PeerAddr::Unix, None, watch.clone());
@@ -201,9 +206,18 @@ fn a_panic_and_an_error_are_one_requests_end() {
     let mut client = worker.connect();
     assert!(says(&client.send(&get("/fail")), 500, false));
     assert!(says(&client.send(&get("/")), 200, false));
-    assert!(says(&client.send(&get("/panic")), 500, true));
-    assert!(says(&worker.connect().send(&get("/")), 200, false));
-    assert_eq!(worker.lines().len(), 4);
+    let response = client.send(&(get("/panic") + &get("/")));
+    assert!(
+        says(&response, 500, false) && response.ends_with("hello"),
+        "{response}"
+    );
+    assert!(says(&client.send(&post("/panic", 3)), 500, true)); // its body is in the way
+    assert_eq!(worker.lines().len(), 5);
+    let counters = worker.row.counters();
+    assert_eq!(
+        (counters.panics, counters.broken, counters.responses[4]),
+        (2, 0, 3)
+    );
 }
 
 #[test]

@@ -4,5 +4,6 @@
 mod drains;
 mod ends;
 mod limits;
+mod parks;
 mod rig;
 mod talks;

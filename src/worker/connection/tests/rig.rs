@@ -37,6 +37,7 @@ pub(super) const fn limits() -> Limits {
         send_timeout_ms: NEVER,
         linger_ms: NEVER,
         half_closed_ms: NEVER,
+        park_after_ms: NEVER,
         max_header_size: 8192,
         max_headers: 100,
         max_body: 0,
@@ -70,10 +71,16 @@ pub(super) fn run_with(limits: Limits, drain_idle: Duration, test: impl AsyncFnO
         let counter = Rc::clone(&closed);
         connections.on_closed(move || counter.set(counter.get() + 1));
         tokio::task::spawn_local(connections.clone().sweep_forever());
+        tokio::task::spawn_local(connections.clone().wake_forever());
+        let site = Rc::<Site>::default();
+        let known = Rc::clone(&site);
+        connections.on_woken(move |connections, parked| {
+            connections.resume(parked, |_, watch| served(&known, watch, connections));
+        });
         let rig = Rig {
             connections,
             limits: Rc::new(limits),
-            site: Rc::default(),
+            site,
             row,
             closed,
         };
@@ -103,15 +110,10 @@ impl Rig {
     /// Serves one end of a connection.
     pub(super) fn serve(&self, socket: OwnedFd) {
         let site = Rc::clone(&self.site);
-        let draining = self.connections.clone();
         self.connections
             .serve(socket, Rc::clone(&self.limits), |peer, watch| {
                 site.peers.borrow_mut().push(format!("{peer:?}"));
-                Served {
-                    site: Rc::clone(&site),
-                    watch,
-                    draining,
-                }
+                served(&site, watch, &self.connections)
             });
     }
 }
@@ -135,6 +137,14 @@ struct Served {
     site: Rc<Site>,
     watch: BodyWatch,
     draining: Connections,
+}
+
+fn served(site: &Rc<Site>, watch: BodyWatch, connections: &Connections) -> Served {
+    Served {
+        site: Rc::clone(site),
+        watch,
+        draining: connections.clone(),
+    }
 }
 
 type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;

@@ -1,0 +1,128 @@
+//! A response body that fails after its head was sent: the connection is broken, so that nobody
+//! takes a part for the whole.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Frame, SizeHint};
+
+use super::{Asked, Containment};
+use crate::http::rejection::find;
+use crate::http::request_body::BodyBroken;
+use crate::http::{Body, BodyTooLarge, BoxError};
+use crate::log::chain;
+
+/// A body panicked while it was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the response body panicked")]
+struct BodyPanicked;
+
+/// A body that is watched until its end.
+pub(super) struct Watched {
+    body: Body,
+    asked: Asked,
+    status: StatusCode,
+    /// Bytes of data given to the connection.
+    sent: u64,
+    /// How it failed; told one poll later, so that what was sent before leaves the buffers first.
+    failure: Option<BoxError>,
+    shared: Arc<Containment>,
+}
+
+impl Watched {
+    pub(super) fn new(
+        body: Body,
+        asked: Asked,
+        status: StatusCode,
+        shared: Arc<Containment>,
+    ) -> Self {
+        Self {
+            body,
+            asked,
+            status,
+            sent: 0,
+            failure: None,
+            shared,
+        }
+    }
+
+    /// Notes a failure. What is left of the body is dropped.
+    fn fail(&mut self, error: BoxError) {
+        self.shared.row.count_broken();
+        let (method, path) = (&self.asked.method, self.asked.uri.path());
+        let (status, sent, text) = (self.status.as_u16(), self.sent, chain(&*error));
+        // A body that passes on what a client sends breaks with it, and that is no fault of ours.
+        if find::<BodyBroken>(&*error).is_some() || find::<BodyTooLarge>(&*error).is_some() {
+            tracing::debug!(%method, path, status, sent, error = text, "a response broke off");
+        } else {
+            tracing::error!(%method, path, status, sent, error = text, "a response broke off");
+        }
+        self.drop_body();
+        self.failure = Some(error);
+    }
+
+    fn drop_body(&mut self) {
+        let body = std::mem::take(&mut self.body);
+        self.shared.drop_quietly(&self.asked, || drop(body));
+    }
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        if let Some(error) = this.failure.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let body = Pin::new(&mut this.body);
+        match catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
+            Ok(Poll::Ready(Some(Err(error)))) => this.fail(error),
+            Ok(Poll::Ready(Some(Ok(frame)))) => {
+                this.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            Ok(other) => return other,
+            Err(panic) => {
+                let _ = this.shared.panicked(&this.asked, panic);
+                this.fail(BodyPanicked.into());
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// A body that panics at this question is not at its end.
+    fn is_end_stream(&self) -> bool {
+        self.failure.is_none()
+            && catch_unwind(AssertUnwindSafe(|| self.body.is_end_stream())).unwrap_or(false)
+    }
+
+    /// A body that panics at this question has no known length.
+    fn size_hint(&self) -> SizeHint {
+        catch_unwind(AssertUnwindSafe(|| self.body.size_hint())).unwrap_or_default()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.drop_body();
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched")
+            .field("sent", &self.sent)
+            .finish_non_exhaustive()
+    }
+}
