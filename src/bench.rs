@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::header::{REFERER, USER_AGENT};
@@ -15,7 +16,7 @@ use http::{Request, Response};
 use hyper::service::Service;
 
 use crate::config::LogFormat;
-use crate::http::{AccessLog, Body, BoxError, Files, LogBuffer, PeerAddr};
+use crate::http::{AccessLog, Body, BoxError, Files, InFlight, LogBuffer, PeerAddr};
 use crate::scoreboard::{Row, RowId, Scoreboard, SlotId};
 
 /// A row of a scoreboard of its own, which stays until the process ends.
@@ -76,7 +77,9 @@ impl Logging {
         };
         let target = OpenOptions::new().append(true).open("/dev/null")?;
         let log = format.map(|format| Rc::new(LogBuffer::new(format, SlotId(0), 1, target)));
-        Ok(Self(AccessLog::new(Nothing, row()?, log)))
+        let row = row()?;
+        let table = InFlight::new(row, Duration::ZERO);
+        Ok(Self(AccessLog::new(Nothing, row, table, log)))
     }
 
     /// What a browser asks for.

@@ -140,8 +140,7 @@ def rows(cores: int) -> list[Row]:
 
 def steps(cores: int) -> list[int]:
     """1, 2, 4 … and all of them."""
-    powers = (1 << bit for bit in range(cores.bit_length()))
-    return sorted({*(power for power in powers if power <= cores), cores})
+    return sorted({*(1 << bit for bit in range(cores.bit_length())), cores})
 
 
 def keys(cores: int) -> list[str]:

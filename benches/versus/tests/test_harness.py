@@ -124,6 +124,12 @@ class Report(unittest.TestCase):
         self.assertEqual(len(bars), 2)
         self.assertGreater(float(bars[1].get("width", 0)), float(bars[0].get("width", 0)))
 
+    def test_whoever_is_far_slower_gets_a_broken_bar(self) -> None:
+        self.assertEqual(chart.longest(a_row([a_round(50)], [a_round(10)])["servers"]), 40.0)
+        root = xml.fromstring(chart.svg([a_row([a_round(50)], [a_round(10)])]))
+        self.assertEqual(len(root.findall("{http://www.w3.org/2000/svg}path")), 1)
+        self.assertEqual(chart.longest(a_row([a_round(0)], [a_round(0)])["servers"]), 1.0)
+
 
 if __name__ == "__main__":
     unittest.main()
