@@ -196,6 +196,17 @@ pub(crate) struct Gzip {
     pub(crate) gzip_level: u8,
 }
 
+impl Gzip {
+    /// How hard an encoder tries.
+    pub(crate) fn level(&self, encoding: Encoding) -> u8 {
+        match encoding {
+            Encoding::Zstd => self.zstd_level,
+            Encoding::Brotli => self.br_level,
+            Encoding::Gzip => self.gzip_level,
+        }
+    }
+}
+
 /// A content coding (RFC 9110, 8.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {

@@ -78,6 +78,27 @@ impl Body {
         matches!(self.kind, Kind::Stream(_))
     }
 
+    /// All of the body, if it is there already; the body is empty then. `None` is a body that
+    /// must be read.
+    pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
+        match &mut self.kind {
+            Kind::Empty => Some(Bytes::new()),
+            Kind::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.kind = Kind::Empty;
+                Some(bytes)
+            }
+            Kind::Stream(_) | Kind::Request(_) => None,
+        }
+    }
+
+    /// Whether a layer may read this body in order to change it.
+    pub(crate) fn is_readable(&self) -> bool {
+        match &self.kind {
+            Kind::Empty | Kind::Whole(_) | Kind::Stream(_) | Kind::Request(_) => true,
+        }
+    }
+
     /// A body that produces its frames as it is sent. A [`Body`] is returned as it is.
     pub fn new<B>(body: B) -> Self
     where

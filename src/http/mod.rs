@@ -30,6 +30,7 @@ pub(crate) use request_body::RequestBody;
 pub(crate) use access_log::{AccessLog, LogBuffer, Logged};
 pub(crate) use body_limit::BodyLimit;
 pub(crate) use closing::Closing;
+pub(crate) use compression::Compression;
 pub(crate) use contain::{Contain, Containment, ErrorPages};
 pub(crate) use files::Files;
 pub(crate) use inflight::InFlight;

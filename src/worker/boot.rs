@@ -173,6 +173,7 @@ impl Worker {
         let shared = stack::Shared {
             row,
             inflight: Rc::clone(&inflight),
+            gzip: config.gzip.clone(),
             log: log.clone(),
             draining: Rc::clone(&draining),
             containment: Containment {

@@ -9,14 +9,15 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
 
+use crate::config::Gzip;
 use crate::http::{
-    AccessLog, AskSite, Body, BodyLimit, BodyWatch, Closing, Contain, Containment, InFlight,
-    LogBuffer, Logged, PeerAddr, Rules, Site,
+    AccessLog, AskSite, Body, BodyLimit, BodyWatch, Closing, Compression, Contain, Containment,
+    InFlight, LogBuffer, Logged, PeerAddr, Rules, Site,
 };
 use crate::scoreboard::Row;
 
 /// The layers around a site, outermost first.
-type Layers<A> = AccessLog<Closing<Contain<Rules<BodyLimit<AskSite<A>>>>>>;
+type Layers<A> = AccessLog<Closing<Contain<Rules<BodyLimit<Compression<AskSite<A>>>>>>>;
 
 /// What the layers of a worker share with the rest of it.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) row: Row<'static>,
     /// The requests that it answers, for others to see.
     pub(crate) inflight: Rc<InFlight>,
+    /// How responses are compressed.
+    pub(crate) gzip: Gzip,
     /// The access log, if there is one.
     pub(crate) log: Option<Rc<LogBuffer>>,
     /// True from the moment the worker begins to leave.
@@ -45,12 +48,15 @@ pub(crate) fn stack<A: Site>(site: A, shared: Shared) -> Rc<Stack<A>> {
     let Shared {
         row,
         inflight,
+        gzip,
         log,
         draining,
         containment,
     } = shared;
     // The site; its errors are rejections, as those of the layers around it.
     let layers = AskSite::new(site);
+    // Whatever the site has to say.
+    let layers = Compression::new(layers, &gzip);
     // A body that is announced too large is refused before the site spends anything on it.
     let layers = BodyLimit::new(layers);
     // Whatever looks at a host or a target may rely on there being one.

@@ -16,6 +16,8 @@ mod balance;
 mod boot;
 /// Who the processes are: titles, users, limits, PID 1.
 mod boot_process;
+/// Compression: who gets what, encoded how, and when.
+mod compression;
 /// Every problem of a configuration at once, with its place.
 mod config_errors;
 /// Panics, errors and time-outs: what clients, logs and counters see of them.
@@ -28,6 +30,8 @@ mod crash;
 mod drain;
 /// What the answers say that are not the site's: formats, texts, own pages.
 mod error_answers;
+/// The same requests to an Express app: the same visible results.
+mod express;
 /// Static files.
 mod files;
 /// Framing, limits and malformed input.

@@ -241,8 +241,8 @@ fn new_brotli(level: u8, length: usize) -> Box<BrotliEncoderStateStruct<Standard
     let mut brotli = Box::new(BrotliEncoderStateStruct::new(StandardAlloc::default()));
     let bits = match length {
         0 => u32::from(WINDOW_BITS),
-        // The power of two that holds all of it, within what brotli knows.
-        length => (usize::BITS - length.leading_zeros()).clamp(10, 22),
+        // The power of two that holds all of it; below 17 the encoder has no fast tables.
+        length => (usize::BITS - length.leading_zeros()).clamp(17, 22),
     };
     brotli.set_parameter(BrotliEncoderParameter::BROTLI_PARAM_QUALITY, level.into());
     brotli.set_parameter(BrotliEncoderParameter::BROTLI_PARAM_LGWIN, bits);

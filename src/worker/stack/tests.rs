@@ -49,6 +49,7 @@ impl Worker {
             Shared {
                 row,
                 inflight: InFlight::new(row, Duration::ZERO),
+                gzip: Gzip::default(),
                 log,
                 draining: Rc::clone(&self.draining),
                 containment: Containment::quiet(row),
@@ -143,6 +144,7 @@ fn without_a_log_requests_are_still_counted() {
     let shared = Shared {
         row,
         inflight: InFlight::new(row, Duration::ZERO),
+        gzip: Gzip::default(),
         log: None,
         draining: Rc::default(),
         containment: Containment::quiet(row),

@@ -239,6 +239,29 @@ impl<S: Read + Write> Connection<S> {
         Ok(response)
     }
 
+    /// The head of the next answer; its body follows in [`chunk`](Self::chunk)s.
+    pub(crate) fn response_head(&mut self) -> Response {
+        let head = self
+            .head()
+            .unwrap_or_else(|failure| panic!("no answer: {failure:?}"));
+        let (status, headers) = parse_head(&head).unwrap_or_else(|| panic!("not a head: {head:?}"));
+        Response {
+            status,
+            headers,
+            body: Vec::new(),
+        }
+    }
+
+    /// The next chunk of a chunked body; empty at its end.
+    pub(crate) fn chunk(&mut self) -> Result<Vec<u8>, Failure> {
+        let line = self.line()?;
+        let size = usize::from_str_radix(line.trim(), 16);
+        let size = size.map_err(|error| Failure::Malformed(format!("{error} in {line:?}")))?;
+        let chunk = self.take(size)?;
+        self.take(2)?;
+        Ok(chunk)
+    }
+
     /// What comes until the server ends the connection; an error if it does so by a reset.
     pub(crate) fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = std::mem::take(&mut self.buffer);
@@ -281,14 +304,11 @@ impl<S: Read + Write> Connection<S> {
     fn chunks(&mut self) -> Result<Vec<u8>, Failure> {
         let mut body = Vec::new();
         loop {
-            let line = self.line()?;
-            let size = usize::from_str_radix(line.trim(), 16);
-            let size = size.map_err(|error| Failure::Malformed(format!("{error} in {line:?}")))?;
-            body.extend(self.take(size)?);
-            self.take(2)?;
-            if size == 0 {
+            let chunk = self.chunk()?;
+            if chunk.is_empty() {
                 return Ok(body);
             }
+            body.extend(chunk);
         }
     }
 

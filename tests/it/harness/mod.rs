@@ -4,6 +4,7 @@
 mod builder;
 pub(crate) mod client;
 mod command;
+pub(crate) mod decode;
 mod folder;
 mod journal;
 pub(crate) mod load;
