@@ -55,7 +55,7 @@ class Ours(Server):
 
     def start(self) -> None:
         if why := self.refusal():
-            raise Unable(why)
+            raise (Unable if self.more else Trouble)(why)
         super().start()
         self.wait("every worker of appserver serves", self.all_serve)
 

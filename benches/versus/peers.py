@@ -10,7 +10,7 @@ from hyper import Hyper
 from nginx import Nginx
 from ours import Ours
 from plan import Row
-from server import Server, Trouble
+from server import Server
 from setting import Setting
 from varnish import Varnish
 
@@ -60,12 +60,3 @@ def upstream(row: Row, setting: Setting, running: ExitStack) -> int:
 def wanted(row: Row, setting: Setting) -> list[str]:
     """The peers that are asked for."""
     return [plan.NGINX] if setting.is_quick else list(row.peers)
-
-
-def started(key: str, make: Callable[[], Server], setting: Setting, running: ExitStack) -> Server | None:
-    """A peer that runs, or nothing and a word at the end of the report."""
-    try:
-        return running.enter_context(make())
-    except Trouble as trouble:
-        setting.fail(key, trouble)
-        return None

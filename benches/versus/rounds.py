@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 import peers
@@ -50,45 +49,60 @@ def measure(row: Row, setting: Setting) -> dict[str, Any]:
             if not setting.with_peers:
                 return found
         has_ours = bool(servers)
-        for name in peers.wanted(row, setting):
-            make = partial(peers.peer, name, row, setting, upstream)
-            one = peers.started(f"{row.key}, {name}", make, setting, running)
-            servers += [one] if one else []
-        if not servers:
-            return found
-        sizes = [compare(row, servers[0], server) for server in servers]
-        # Thousands of connections take a while to be made.
-        seconds = max(setting.seconds, row.connections / CONNECTIONS_PER_SECOND)
-        for server in servers:
-            one_round(server, row, max(1, row.connections / CONNECTIONS_PER_SECOND))  # caches are warm afterwards, in the servers and below
-        rounds: list[list[Round]] = [[] for _ in servers]
-        for number in range(setting.rounds):
-            setting.say(f"{row.title}: round {number + 1} of {setting.rounds}")
-            for server, done in zip(servers, rounds):
-                done.append(one_round(server, row, seconds))
-    for server, done, size in zip(servers, rounds, sizes):
-        figures = summary(server.name, done, rounds[0] if has_ours else None)
-        found["servers"].append(figures | {"body_bytes": size, "writes_log": server.writes_log})
+        servers += started(row, setting, servers, upstream, running)
+        rounds = interleaved(row, setting, servers)
+        for server, done in zip(servers, rounds):
+            figures = summary(server.name, done, rounds[0] if has_ours else None)
+            figures["body_bytes"] = len(wire.fetch(server.port, row.path, row.headers, row.body).body)
+            found["servers"].append(figures | {"writes_log": server.writes_log})
     return found
 
 
 def check(row: Row, ours: Server) -> None:
-    """Tells when this build does not do what the row is about."""
+    """Tells when this build does not do what the row is about; only newer features may lack."""
     answer = wire.fetch(ours.port, row.path, row.headers, row.body)
+    trouble = Unable if row.more else Trouble
     if answer.status != 200:
-        raise Unable(f"{row.path} is answered with {answer.status}")
+        raise trouble(f"{row.path} is answered with {answer.status}")
     if answer.encoding != row.encoding:
-        raise Unable(f"the answer's encoding is {answer.encoding or 'none'}, not {row.encoding or 'none'}")
+        raise trouble(f"the answer's encoding is {answer.encoding or 'none'}, not {row.encoding or 'none'}")
 
 
-def compare(row: Row, first: Server, other: Server) -> int:
-    """Makes sure that both do the same work; the size of the other's body as it was sent."""
+def started(
+    row: Row, setting: Setting, before: list[Server], upstream: int, running: ExitStack
+) -> list[Server]:
+    """The peers that run and do the same work; the others have their line at the end of the report."""
+    found: list[Server] = []
+    for name in peers.wanted(row, setting):
+        try:
+            one = running.enter_context(peers.peer(name, row, setting, upstream))
+            compare(row, (before + found + [one])[0], one)
+            found.append(one)
+        except Trouble as trouble:
+            setting.fail(f"{row.key}, {name}", trouble)
+    return found
+
+
+def interleaved(row: Row, setting: Setting, servers: list[Server]) -> list[list[Round]]:
+    """The rounds of each server."""
+    connecting = row.connections / CONNECTIONS_PER_SECOND
+    for server in servers:
+        one_round(server, row, max(1, connecting))  # caches are warm afterwards, in the servers and below
+    rounds: list[list[Round]] = [[] for _ in servers]
+    for number in range(setting.rounds if servers else 0):
+        setting.say(f"{row.title}: round {number + 1} of {setting.rounds}")
+        for server, done in zip(servers, rounds):
+            done.append(one_round(server, row, max(setting.seconds, connecting)))
+    return rounds
+
+
+def compare(row: Row, first: Server, other: Server) -> None:
+    """Makes sure that both do the same work."""
     left, right = (wire.fetch(server.port, row.path, row.headers, row.body) for server in (first, other))
     same = left.content() == right.content() and left.encoding == right.encoding == row.encoding
     if left.status != 200 or right.status != 200 or not same:
         what = ", ".join(f"{one.status} with {len(one.body)} B {one.encoding}".strip() for one in (left, right))
         raise Trouble(f"{row.path}: {first.name} and {other.name} do not answer the same ({what})")
-    return len(right.body)
 
 
 def one_round(server: Server, row: Row, seconds: float) -> Round:
