@@ -25,9 +25,9 @@
 //! [`Response`](::http::Response)`<`[`Body`]`>` that can be cloned. It is made once in each worker,
 //! after the fork: open pools and start tasks there and not before. It need not be `Send`, for
 //! a worker has one thread, and must not block that thread, for nothing else happens meanwhile.
-//! [`PeerAddr`], in the request's extensions, says who asks. A panic or an error is answered
-//! with 500, an [`HttpError`] with its own status, a [`BodyTooLarge`] that is passed on with 413, a
-//! body that broke off with 400.
+//! [`PeerAddr`] and [`RequestId`], in the request's extensions, say who asks and under which id.
+//! A panic or an error is answered with 500, an [`HttpError`] with its own status, a
+//! [`BodyTooLarge`] that is passed on with 413, a body that broke off with 400.
 //!
 //! `main` should do little before [`Server::run`]: the master forks, which it refuses to do once
 //! there is a second thread.
@@ -52,7 +52,7 @@ mod server;
 mod sys;
 mod worker;
 
-pub use crate::http::{Body, BodyTooLarge, BoxError, HttpError, PeerAddr};
+pub use crate::http::{Body, BodyTooLarge, BoxError, HttpError, PeerAddr, RequestId};
 pub use crate::server::Server;
 pub use crate::worker::WorkerContext;
 

@@ -50,7 +50,7 @@ fn start(invocation: Invocation, workload: &dyn Workload) -> Exit {
             return refuse(notify, problems.to_string(), Exit::Config);
         }
     };
-    log::start(&loaded.config.log.level);
+    log::start(&loaded.config.log, &loaded.config.env);
     let binary = program(&args, &sources.cwd);
     let setup = Setup {
         sources,
@@ -93,7 +93,7 @@ fn resume(invocation: Invocation, number: &str, workload: &dyn Workload) -> Exit
     match resumed {
         Ok(master) => master.run(),
         Err(error) => {
-            log::start("info"); // unless it got as far as the configuration
+            log::start_plain(); // unless it got as far as the configuration
             tracing::error!("{}", chain(&error));
             Exit::Failed
         }

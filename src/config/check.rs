@@ -39,6 +39,7 @@ pub(super) fn check(
     check.identity();
     check.error_pages();
     check.heartbeats();
+    check.disk_budget();
     let mut config = check.config;
     config.listen = listen::check(raw, env, problems);
     config
@@ -134,6 +135,21 @@ impl Check<'_> {
                 page.status
             ))
         }));
+    }
+
+    /// A log that is put aside only when all the room is used up would leave none for the next.
+    fn disk_budget(&mut self) {
+        let log = &self.config.log;
+        let origin = ["disk_budget", "rotate_size"]
+            .into_iter()
+            .find_map(|name| self.said.origin("log", name));
+        if let Some(origin) = origin
+            && log.disk_budget > 0
+            && log.rotate_size > log.disk_budget / 2
+        {
+            let what = "`disk_budget` must be at least twice `rotate_size`";
+            self.problems.push(origin.problem(what));
+        }
     }
 
     fn heartbeats(&mut self) {

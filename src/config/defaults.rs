@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::Config;
 use super::dirs::{absolute, default_name};
 use super::types::{
-    AcceptBalance, AccessLog, AppEnv, Control, Encoding, Gzip, Instances, Listen, ListenAddress,
-    Log, LogFormat, LogTarget, OnPanic, Root, Workers,
+    AcceptBalance, AccessLog, AppEnv, AppLogFormat, Control, Encoding, Expires, Gzip, Instances,
+    Listen, ListenAddress, Log, LogFormat, LogTarget, OnPanic, Overflow, Ratio, Root, StaticFiles,
+    TryFile, Workers,
 };
 
 /// The port of the default address, unless `PORT` says another.
@@ -75,20 +76,46 @@ impl Config {
             root: Root::Welcome,
             request_timeout: Duration::ZERO,
             error_page: Vec::new(),
+            static_files: StaticFiles::default(),
+            request_id: Some("X-Request-ID".to_owned()),
             workers: Workers::default(),
             listen: Vec::new(),
             gzip: Gzip::default(),
             access_log: AccessLog {
                 path: LogTarget::Stdout,
                 format: access_log_format(&env),
+                sample: Ratio::ONE,
+                buffer: 256 << 10,
+                on_overflow: Overflow::Drop,
             },
             log: Log {
                 level: "info".to_owned(),
+                format: AppLogFormat::Auto,
+                rotate_size: 100 << 20,
+                rotate_interval: Duration::from_hours(24),
+                retain: 10,
+                compress: true,
+                disk_budget: 2 << 30,
             },
             control: Control {
                 socket: PathBuf::new(),
             },
             env,
+        }
+    }
+}
+
+impl Default for StaticFiles {
+    fn default() -> Self {
+        Self {
+            try_files: vec![TryFile::Uri, TryFile::UriFolder],
+            spa: false,
+            expires: Expires::Off,
+            immutable: Vec::new(),
+            precompressed: true,
+            cache: 16 << 20,
+            open_file_cache: 256,
+            sendfile_min: 128 << 10,
         }
     }
 }

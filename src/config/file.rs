@@ -194,8 +194,8 @@ fn said(value: &DeValue<'_>) -> Said {
             let texts: Option<Vec<String>> = texts.collect();
             texts.map_or(Said::Other("a list of other things than texts"), Said::List)
         }
-        DeValue::Float(_) => Said::Other("a number with a fraction"),
-        DeValue::Boolean(value) => Said::Boolean(*value),
+        DeValue::Float(float) => Said::Fraction(float.as_str().to_owned()),
+        DeValue::Boolean(boolean) => Said::Boolean(*boolean),
         DeValue::Datetime(_) => Said::Other("a date"),
         DeValue::Table(table) => {
             let entries = in_order(table).into_iter().map(|(name, value)| {

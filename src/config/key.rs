@@ -11,13 +11,15 @@ pub(super) enum Said {
     Text(String),
     /// An integer of a file.
     Integer(i64),
+    /// A number with a fraction of a file, as it was written.
+    Fraction(String),
+    /// A boolean of a file.
+    Boolean(bool),
     /// A list of texts of a file.
     List(Vec<String>),
-    /// A truth value of a file.
-    Boolean(bool),
     /// A table of texts of a file.
     Table(Vec<(String, String)>),
-    /// Something else of a file, such as "a float"; no key takes it.
+    /// Something else of a file, such as "a date"; no key takes it.
     Other(&'static str),
     /// A word from outside a file, where everything is text: the key decides what it is.
     Word(String),
@@ -28,11 +30,7 @@ impl Said {
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Word(text) => Some(text),
-            Self::Integer(_)
-            | Self::Boolean(_)
-            | Self::List(_)
-            | Self::Table(_)
-            | Self::Other(_) => None,
+            _ => None,
         }
     }
 
@@ -46,6 +44,7 @@ impl Said {
         let found = match self {
             Self::Text(text) | Self::Word(text) => &format!("the text {text:?}"),
             Self::Integer(_) => "an integer",
+            Self::Fraction(_) => "a number with a fraction",
             Self::Boolean(_) => "a boolean",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",

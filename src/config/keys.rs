@@ -4,8 +4,8 @@
 use super::Config;
 use super::key::{Key, Named};
 use super::kinds::{
-    Account, Count, File, Filter, Kind, MediaTypes, Name, OneOf, Pages, Several, Size, Span,
-    Switch, Target, Workforce,
+    Account, Count, Expiry, Field, File, Filter, Form, Globs, Kind, MediaTypes, Name, OneOf, Pages,
+    Part, Several, Size, Span, Switch, Target, Tries, Workforce,
 };
 use super::types::Listen;
 
@@ -14,6 +14,9 @@ const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
+
+/// Seconds.
+const TEN_YEARS: u64 = 10 * 365 * 86_400;
 
 /// Heartbeats come every 100 ms: a limit under two of them would call every worker stalled.
 const TWO_HEARTBEATS: u64 = 200;
@@ -49,6 +52,11 @@ macro_rules! key {
     (listen[$name:ident]: $kind:ty, $least:expr, $most:expr) => {
         key!(@ Listen, LISTEN, $name, $kind, ($least, $most), |listen| listen.$name)
     };
+    // `static` cannot be a field's name.
+    (static[$name:ident]: $kind:ty $(, $least:expr, $most:expr)?) => {
+        key!(@ Config, "static", $name, $kind, (0 $(+ $least)?, 0 $(+ $most)?),
+            |config| config.static_files.$name)
+    };
     ($name:ident: $kind:ty $(, $least:expr, $most:expr)?) => {
         key!(@ Config, "", $name, $kind, (0 $(+ $least)?, 0 $(+ $most)?), |config| config.$name)
     };
@@ -70,6 +78,15 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(root: File).depends(),
     key!(request_timeout: Span, 0, DAY),
     key!(error_page: Pages),
+    key!(static[try_files]: Tries),
+    key!(static[spa]: Switch),
+    key!(static[expires]: Expiry, 0, TEN_YEARS),
+    key!(static[immutable]: Globs),
+    key!(static[precompressed]: Switch),
+    key!(static[cache]: Size, 0, 1 << 40),
+    key!(static[open_file_cache]: Count, 0, 1 << 16),
+    key!(static[sendfile_min]: Size, 1, 16 << 20),
+    key!(request_id: Field),
     key!(workers.instances: Workforce).alias("worker_processes"),
     key!(workers.accept_balance: OneOf),
     key!(workers.listen_timeout: Span, 1, DAY),
@@ -92,8 +109,18 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(gzip.br_level: Count, 0, 11),
     key!(gzip.gzip_level: Count, 1, 9),
     key!(access_log.path: Target),
-    key!(access_log.format: OneOf).depends(),
+    key!(access_log.format: Form).depends(),
+    key!(access_log.sample: Part),
+    // Less than two batches would be lost too often; more is not a buffer but a leak.
+    key!(access_log.buffer: Size, 64 << 10, 64 << 20),
+    key!(access_log.on_overflow: OneOf),
     key!(log.level: Filter),
+    key!(log.format: OneOf),
+    key!(log.rotate_size: Size, 0, 1 << 50),
+    key!(log.rotate_interval: Span, 0, 366 * DAY),
+    key!(log.retain: Count, 0, 1_000_000),
+    key!(log.compress: Switch),
+    key!(log.disk_budget: Size, 0, 1 << 60),
     key!(control.socket: File).depends(),
 ];
 

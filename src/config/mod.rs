@@ -23,6 +23,7 @@ mod kinds;
 mod listen;
 mod load;
 mod overrides;
+mod pattern;
 mod problem;
 mod raw;
 mod show;
@@ -38,11 +39,17 @@ mod tests;
 
 pub(crate) use dirs::{runtime_dir, state_dir};
 pub(crate) use load::{Loaded, load};
+#[cfg(test)]
+pub(crate) use pattern::Pattern;
+pub(crate) use pattern::{DateStyle, Piece, Token};
 pub(crate) use problem::Problems;
 pub(crate) use sources::{Flags, Sources};
+#[cfg(test)]
+pub(crate) use types::AppLogFormat;
 pub(crate) use types::{
-    AcceptBalance, AccessLog, AppEnv, Control, Encoding, ErrorPage, Gzip, Listen, ListenAddress,
-    Log, LogFormat, LogTarget, OnPanic, Root, StatusRange, Workers,
+    AcceptBalance, AccessLog, AppEnv, Control, Encoding, ErrorPage, Expires, Glob, Gzip, Listen,
+    ListenAddress, Log, LogFormat, LogTarget, OnPanic, Overflow, Ratio, Root, StaticFiles,
+    StatusRange, TryFile, Workers,
 };
 
 /// A checked configuration. Every value is in range and typed; the folder's other files are the
@@ -73,6 +80,10 @@ pub(crate) struct Config {
     pub(crate) request_timeout: Duration,
     /// The site's own pages for statuses.
     pub(crate) error_page: Vec<ErrorPage>,
+    /// How files are served.
+    pub(crate) static_files: StaticFiles,
+    /// The header that carries the id of a request; none gives requests no id.
+    pub(crate) request_id: Option<String>,
     /// How many workers, and how they are looked after.
     pub(crate) workers: Workers,
     /// Where connections are taken, in the order given; never empty, no address twice.

@@ -119,7 +119,7 @@ fn expand_all<T>(
             Said::Table(entries) => entries
                 .iter_mut()
                 .try_for_each(|(_, text)| expand_text(text, env)),
-            Said::Integer(_) | Said::Boolean(_) | Said::Other(_) | Said::Word(_) => Ok(()),
+            _ => Ok(()),
         };
         keep(expanded, &statement.origin, problems)
     });

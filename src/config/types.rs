@@ -1,10 +1,12 @@
 //! The types of a checked configuration: every value is in range and typed.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Config;
+use super::pattern::Pattern;
 
 /// `APP_ENV`, or `NODE_ENV`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +60,89 @@ pub(crate) enum Root {
     /// The page that is compiled in.
     Welcome,
 }
+
+/// `[static]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StaticFiles {
+    /// What is looked for, in order; never empty.
+    pub(crate) try_files: Vec<TryFile>,
+    /// Whether unknown pages are answered with `/index.html`.
+    pub(crate) spa: bool,
+    /// How long clients may keep what they were sent.
+    pub(crate) expires: Expires,
+    /// Names of files that never change.
+    pub(crate) immutable: Vec<Glob>,
+    /// Whether a file's `.br`, `.zst` and `.gz` neighbours are sent instead of it.
+    pub(crate) precompressed: bool,
+    /// How much of small files a worker keeps in memory, in bytes; 0 is nothing.
+    pub(crate) cache: u64,
+    /// How many larger files a worker keeps open; 0 is none.
+    pub(crate) open_file_cache: u32,
+    /// From which size on a file is sent by the kernel instead of being read, in bytes.
+    pub(crate) sendfile_min: u64,
+}
+
+/// Something to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TryFile {
+    /// `$uri`: the file that was asked for.
+    Uri,
+    /// `$uri/`: the folder that was asked for, by its index.
+    UriFolder,
+    /// A path with `$uri` in it, or without.
+    Path(String),
+    /// `=404`: this status, and nothing further.
+    Status(u16),
+}
+
+impl TryFile {
+    /// What `text` means.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "$uri" => Some(Self::Uri),
+            "$uri/" => Some(Self::UriFolder),
+            text => match text.strip_prefix('=') {
+                Some(digits) => {
+                    let status = digits.parse().ok();
+                    status
+                        .filter(|code| (400..600).contains(code))
+                        .map(Self::Status)
+                }
+                None => (text.starts_with('/') || text.starts_with("$uri"))
+                    .then(|| Self::Path(text.to_owned())),
+            },
+        }
+    }
+}
+
+impl fmt::Display for TryFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uri => f.write_str("$uri"),
+            Self::UriFolder => f.write_str("$uri/"),
+            Self::Path(path) => f.write_str(path),
+            Self::Status(status) => write!(f, "={status}"),
+        }
+    }
+}
+
+/// How long clients may keep what they were sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expires {
+    /// Nothing is said about it.
+    Off,
+    /// Not at all.
+    Epoch,
+    /// For ten years.
+    Max,
+    /// For so long, in whole seconds.
+    After(Duration),
+}
+
+/// A pattern of names: `*` is anything but a slash, `**` anything, `?` one character, `[a-f0-9]`
+/// one of a set. Without a slash it is about the file's name, else about the whole path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Glob(pub(crate) String);
 
 /// `[workers]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -247,6 +332,30 @@ pub(crate) struct AccessLog {
     pub(crate) path: LogTarget,
     /// What they look like.
     pub(crate) format: LogFormat,
+    /// Which part of the requests has a line; failures always have one.
+    pub(crate) sample: Ratio,
+    /// How many bytes of lines a worker keeps while they cannot be written.
+    pub(crate) buffer: u64,
+    /// What happens when there are more.
+    pub(crate) on_overflow: Overflow,
+}
+
+/// A part of a whole, in millionths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ratio(pub(crate) u32);
+
+impl Ratio {
+    /// The whole.
+    pub(crate) const ONE: Self = Self(1_000_000);
+}
+
+/// What happens when lines cannot be written as fast as they come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overflow {
+    /// Lines are lost, and counted.
+    Drop,
+    /// Responses wait.
+    Block,
 }
 
 /// Where a log goes.
@@ -263,7 +372,7 @@ pub(crate) enum LogTarget {
 }
 
 /// The formats of morgan, and JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LogFormat {
     /// Apache's combined format.
     Combined,
@@ -277,6 +386,8 @@ pub(crate) enum LogFormat {
     Tiny,
     /// One JSON object a line, with nginx's variable names.
     Json,
+    /// What the operator has composed.
+    Pattern(Pattern),
 }
 
 /// `[log]`.
@@ -284,6 +395,40 @@ pub(crate) enum LogFormat {
 pub(crate) struct Log {
     /// A level, or a filter as `RUST_LOG` takes it.
     pub(crate) level: String,
+    /// What its lines look like.
+    pub(crate) format: AppLogFormat,
+    /// The size at which a log file is put aside, in bytes; 0 is never.
+    pub(crate) rotate_size: u64,
+    /// How much time a log file covers, in local time; zero is any.
+    pub(crate) rotate_interval: Duration,
+    /// How many old files of each log are kept; 0 is all.
+    pub(crate) retain: u32,
+    /// Whether old files are compressed.
+    pub(crate) compress: bool,
+    /// How much all log files together may hold, in bytes; 0 is no limit.
+    pub(crate) disk_budget: u64,
+}
+
+impl Log {
+    /// Whether lines are JSON objects.
+    pub(crate) fn is_json(&self, env: &AppEnv) -> bool {
+        match self.format {
+            AppLogFormat::Auto => *env == AppEnv::Production,
+            AppLogFormat::Text => false,
+            AppLogFormat::Json => true,
+        }
+    }
+}
+
+/// What the lines of the server's own log look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AppLogFormat {
+    /// JSON in production, text elsewhere.
+    Auto,
+    /// Sentences with fields.
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 /// `[control]`.

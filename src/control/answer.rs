@@ -217,6 +217,12 @@ pub(crate) struct Totals {
     /// How often something held an event loop longer than `lag_warn`.
     #[serde(default)]
     pub(crate) blocked: u64,
+    /// Lines of the access log that were written.
+    #[serde(default)]
+    pub(crate) log_lines: u64,
+    /// Lines of the access log that were lost.
+    #[serde(default)]
+    pub(crate) log_dropped: u64,
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
+use super::files::FileBody;
 use super::{BodyWatch, RequestBody};
 
 /// An error of any type, as services and bodies report it.
@@ -48,6 +49,8 @@ enum Kind {
     Stream(UnsyncBoxBody<Bytes, BoxError>),
     /// What a client sends, as it arrives.
     Request(Box<RequestBody>),
+    /// A part of a file, which is never in memory as a whole.
+    File(Box<FileBody>),
 }
 
 impl Body {
@@ -69,8 +72,18 @@ impl Body {
     pub(crate) fn as_request(&self) -> Option<&RequestBody> {
         match &self.kind {
             Kind::Request(request) => Some(request),
-            Kind::Empty | Kind::Whole(_) | Kind::Stream(_) => None,
+            Kind::Empty | Kind::Whole(_) | Kind::Stream(_) | Kind::File(_) => None,
         }
+    }
+
+    /// Lets a part of a file be sent by the kernel, without being read. For the outermost layer
+    /// of a connection whose write path knows [regions](crate::sys::region), and for nobody else:
+    /// a look at the frames of the body that this returns ends the process.
+    pub(crate) fn send_files_unread(mut self) -> Self {
+        if let Kind::File(file) = &mut self.kind {
+            file.send_unread();
+        }
+        self
     }
 
     /// Whether the bytes are still to be produced, by something that may fail.
@@ -88,14 +101,7 @@ impl Body {
                 self.kind = Kind::Empty;
                 Some(bytes)
             }
-            Kind::Stream(_) | Kind::Request(_) => None,
-        }
-    }
-
-    /// Whether a layer may read this body in order to change it.
-    pub(crate) fn is_readable(&self) -> bool {
-        match &self.kind {
-            Kind::Empty | Kind::Whole(_) | Kind::Stream(_) | Kind::Request(_) => true,
+            Kind::Stream(_) | Kind::Request(_) | Kind::File(_) => None,
         }
     }
 
@@ -132,6 +138,7 @@ impl http_body::Body for Body {
             }
             Kind::Stream(stream) => Pin::new(stream).poll_frame(cx),
             Kind::Request(request) => Pin::new(&mut **request).poll_frame(cx),
+            Kind::File(file) => Pin::new(&mut **file).poll_frame(cx),
         }
     }
 
@@ -141,6 +148,7 @@ impl http_body::Body for Body {
             Kind::Whole(_) => false,
             Kind::Stream(stream) => stream.is_end_stream(),
             Kind::Request(request) => request.is_end_stream(),
+            Kind::File(file) => file.is_end_stream(),
         }
     }
 
@@ -150,6 +158,7 @@ impl http_body::Body for Body {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Stream(stream) => stream.size_hint(),
             Kind::Request(request) => request.size_hint(),
+            Kind::File(file) => file.size_hint(),
         }
     }
 }
@@ -161,6 +170,7 @@ impl fmt::Debug for Body {
             Kind::Whole(bytes) => write!(f, "Body({} bytes)", bytes.len()),
             Kind::Stream(_) => f.write_str("Body(stream)"),
             Kind::Request(request) => request.fmt(f),
+            Kind::File(file) => file.fmt(f),
         }
     }
 }
@@ -168,6 +178,17 @@ impl fmt::Debug for Body {
 impl From<RequestBody> for Body {
     fn from(request: RequestBody) -> Self {
         let kind = Kind::Request(Box::new(request));
+        Self { kind }
+    }
+}
+
+impl From<FileBody> for Body {
+    fn from(file: FileBody) -> Self {
+        let kind = if file.is_end_stream() {
+            Kind::Empty
+        } else {
+            Kind::File(Box::new(file))
+        };
         Self { kind }
     }
 }

@@ -15,6 +15,7 @@ mod page;
 mod peer;
 mod rejection;
 mod request_body;
+mod request_id;
 mod rules;
 mod site;
 mod watch;
@@ -26,6 +27,8 @@ pub use peer::PeerAddr;
 use request_body::BodyBroken;
 pub use request_body::BodyTooLarge;
 pub(crate) use request_body::RequestBody;
+pub use request_id::RequestId;
+pub(crate) use request_id::RequestIds;
 
 pub(crate) use access_log::{AccessLog, LogBuffer, Logged};
 pub(crate) use body_limit::BodyLimit;

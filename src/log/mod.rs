@@ -1,27 +1,49 @@
 //! What the server says about itself: sentences with fields, on standard error.
 
+mod archive;
+mod batches;
+mod event;
+mod filter;
+mod lines;
 mod panics;
+mod rotation;
 mod stderr;
 mod target;
 
+pub(crate) use archive::Chores;
+pub(crate) use batches::Batches;
+pub(crate) use event::in_worker;
+pub(crate) use lines::{LineTarget, PIECE};
 pub(crate) use panics::last_panic;
+pub(crate) use rotation::{Rules, old_name};
 pub(crate) use target::{open, reopen_stdio};
 
 use std::error::Error;
+use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
+use crate::config::{AppEnv, Log};
+
 /// The way to the filter of the log that was started.
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
-/// Starts the log of this process, or changes the level of the one that was started. `RUST_LOG`
-/// wins over the configured `level`; a level that cannot be read counts as `info`.
-pub(crate) fn start(level: &str) {
-    let filter = EnvFilter::try_from_default_env()
-        .or_else(|_| EnvFilter::try_new(level))
-        .unwrap_or_else(|_| EnvFilter::new("info"));
+/// Starts the log of this process as it is configured, or changes the one that was started.
+pub(crate) fn start(config: &Log, env: &AppEnv) {
+    start_at(&config.level, config.is_json(env));
+}
+
+/// The same where there is no configuration.
+pub(crate) fn start_plain() {
+    start_at("info", false);
+}
+
+fn start_at(level: &str, is_json: bool) {
+    let var = |name| std::env::var(name).unwrap_or_default();
+    let filter = filter::of(level, &var("RUST_LOG"), &var("DEBUG"));
+    event::set_json(is_json);
     if let Some(handle) = FILTER.get() {
         let _ = handle.reload(filter); // fails only when the log is gone
         return;
@@ -29,8 +51,8 @@ pub(crate) fn start(level: &str) {
     let (filter, handle) = reload::Layer::new(filter);
     let lines = fmt::layer()
         .with_writer(|| stderr::ErrorLog)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_target(false);
+        .with_ansi(std::io::stderr().is_terminal())
+        .event_format(event::Lines::new());
     let subscriber = Registry::default().with(filter).with(lines);
     let _ = tracing::subscriber::set_global_default(subscriber); // a test has set another one
     let _ = FILTER.set(handle);

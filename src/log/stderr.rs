@@ -40,11 +40,7 @@ fn put(target: BorrowedFd<'_>, line: &[u8], lost: &AtomicU64) {
     // The lost line may have been torn, so the note begins with an end of line.
     let note = match before {
         0 => String::new(),
-        count => format!(
-            "\n{:.6}  WARN lines of this log were lost: its reader is stuck or its disk full \
-             lost={count}\n",
-            jiff::Timestamp::now()
-        ),
+        count => super::event::lost(count),
     };
     if write_all(target, note.as_bytes(), patience) {
         lost.fetch_sub(before, Ordering::Relaxed);

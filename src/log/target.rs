@@ -37,6 +37,7 @@ fn append(path: &Path) -> io::Result<File> {
         .append(true)
         .create(true)
         .mode(0o640)
+        .custom_flags(nix::libc::O_NOCTTY) // a terminal is not to become ours
         .open(path)
         .map_err(|error| {
             io::Error::new(

@@ -189,6 +189,8 @@ fn totals(counters: &Counters) -> Totals {
         timeouts: counters.timeouts,
         broken: counters.broken,
         blocked: counters.blocked,
+        log_lines: counters.log_lines,
+        log_dropped: counters.log_dropped,
     }
 }
 

@@ -1,18 +1,14 @@
 //! What operators say on the control socket, and by signals that are no more than a word.
 
-use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::Master;
 use super::jobs::Job;
-use super::link::{Log, Order};
 use super::request::Wanted;
 use super::seed::Plan;
-use super::slot::Process;
 use crate::control::{Answer, ClientId, Command};
 use crate::exit::Exit;
-use crate::log;
 use crate::scoreboard::SlotId;
 use crate::sys::clock;
 
@@ -80,43 +76,6 @@ impl Master<'_> {
                 );
             }
         }
-    }
-
-    /// Opens all log files anew and gives them to the workers, who may have given up the right to
-    /// open them.
-    pub(super) fn reopen_logs(&mut self) {
-        if let Some(stdio) = &self.setup.stdio
-            && let Err(error) = log::reopen_stdio(stdio)
-        {
-            tracing::error!(%error, "cannot reopen standard output and error");
-        }
-        let plans = self.plans();
-        for plan in &plans {
-            if let Err(error) = plan.reopen() {
-                tracing::error!(%error, "cannot reopen the access log, the old one is kept");
-            }
-        }
-        for slot in &self.slots {
-            for process in slot.processes() {
-                let born = plans.iter().find(|it| it.generation == process.generation);
-                self.tell_logs(process, born.unwrap_or(&slot.plan));
-            }
-        }
-        tracing::info!("logs reopened");
-    }
-
-    fn tell_logs(&self, process: &Process, plan: &Plan) {
-        let (out, err) = (std::io::stdout(), std::io::stderr());
-        let file = plan.access_log.borrow();
-        let mut logs: Vec<_> = file
-            .iter()
-            .map(|file| (Log::Access, file.as_fd()))
-            .collect();
-        if self.setup.stdio.is_some() {
-            logs.extend([(Log::Output, out.as_fd()), (Log::Error, err.as_fd())]);
-        }
-        let (which, fds): (Vec<_>, Vec<_>) = logs.into_iter().unzip();
-        process.tell(&Order::Reopen(which), &fds);
     }
 
     /// The plans that workers follow now, or shall: usually one, more during a rollout.

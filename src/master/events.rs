@@ -144,6 +144,7 @@ impl Master<'_> {
             return;
         };
         self.end_dumps(pid);
+        self.rotation.note_gone(pid);
         if self.is_expected(slot, role, ending) {
             let uptime_ms = clock::now_ms().saturating_sub(process.born);
             let generation = process.generation;
@@ -219,6 +220,11 @@ impl Master<'_> {
             Report::Leaving => self.on_leaving(slot, role),
             Report::Recycle => self.on_recycle(slot, role),
             Report::WantsLogs => self.reopen_logs(),
+            Report::Reopened(number) => {
+                if let Some(pid) = self.process_of(slot, role).map(|process| process.pid) {
+                    self.rotation.note_reopened(pid, number);
+                }
+            }
         }
     }
 

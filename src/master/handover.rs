@@ -49,6 +49,9 @@ pub(crate) struct Handover {
     /// The pid file that was written.
     #[serde(default)]
     pub(super) pid_file: Option<PathBuf>,
+    /// The child that compresses old logs.
+    #[serde(default)]
+    pub(super) packer: Option<i32>,
     /// The program that was executed, for the next upgrade.
     pub(super) binary: PathBuf,
     /// The files behind standard output and error, in the background.
@@ -270,6 +273,7 @@ impl Master<'_> {
             scaled: self.scaled,
             is_paused: self.phase == Phase::Paused,
             pid_file: self.pid_file.clone(),
+            packer: self.rotation.packer(),
             instances: Some(self.instances.clone()),
             binary,
             stdio: self.setup.stdio.clone(),

@@ -207,6 +207,7 @@ impl Master<'_> {
 
     /// A child that is no worker has ended.
     pub(super) fn on_other_exit(&mut self, pid: nix::unistd::Pid, ending: Ending) {
+        self.rotation.note_exit(pid, ending);
         if let Some(Job::Check(check)) = &mut self.job {
             check.note_exit(pid, ending);
         }

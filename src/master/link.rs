@@ -26,8 +26,13 @@ pub(crate) enum Order {
     Learn(SlotId, Socket),
     /// This slot is no more: close what you hold of it.
     Forget(SlotId),
-    /// Your logs were opened anew: here are these.
-    Reopen(Vec<Log>),
+    /// Your logs were opened anew: here are these. Say when you have done with the old ones.
+    Reopen {
+        /// Which.
+        logs: Vec<Log>,
+        /// What to say then.
+        number: u64,
+    },
 }
 
 /// Which log a message carries.
@@ -81,6 +86,8 @@ pub(crate) enum Report {
     Recycle,
     /// It was asked, by a signal, to open its logs anew, which it may not be allowed to.
     WantsLogs,
+    /// It writes to the logs of the order with this number, and no more to any before.
+    Reopened(u64),
 }
 
 /// The longest reason, in bytes of a message: whatever an application says fits into one.

@@ -19,6 +19,7 @@ mod request;
 mod resume;
 mod retire;
 mod rollout;
+mod rotate;
 mod run;
 mod scale;
 mod seed;
@@ -54,6 +55,7 @@ use crate::scoreboard::{Scoreboard, SlotId};
 use handover::PreviousState;
 use jobs::Job;
 use request::Request;
+use rotate::Rotation;
 use slot::Slot;
 use stacks::Dump;
 
@@ -131,6 +133,8 @@ pub(crate) struct Master<'w> {
     dumps: Vec<Dump>,
     /// When heartbeats were last looked at.
     scanned: u64,
+    /// Where the log files stand.
+    rotation: Rotation,
     /// Who waits, in the background start, to hear that the server serves.
     notify: Option<OwnedFd>,
     /// When `INT` was last received: a second one soon after ends the server at once.

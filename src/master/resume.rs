@@ -10,6 +10,7 @@ use super::handover::{HANDOVER_VARIABLE, Handover};
 use super::plan::raise_file_limit;
 use super::request::Request;
 use super::rollout::Kind;
+use super::rotate::Rotation;
 use super::seed::Plan;
 use super::start::{RECEIVED, StartError};
 use super::upgrade::environment;
@@ -34,7 +35,7 @@ impl<'w> Master<'w> {
         // Whatever can go wrong is done before any descriptor is taken over: until then the
         // state is still whole.
         let plan = load(&setup.sources, handover).and_then(|loaded| {
-            log::start(&loaded.config.log.level);
+            log::start(&loaded.config.log, &loaded.config.env);
             Plan::new(loaded, handover.generation).map_err(|error| log::chain(&error))
         });
         match plan {
@@ -86,6 +87,7 @@ impl<'w> Master<'w> {
             master.instances.clone_from(instances);
         }
         master.pid_file.clone_from(&handover.pid_file);
+        master.rotation = Rotation::resumed(handover.packer);
         master.phase = if handover.is_paused {
             Phase::Paused
         } else {

@@ -145,6 +145,7 @@ impl Master<'_> {
             self.feed(slot, role, WorkerEvent::Tick);
         }
         self.scan(now);
+        self.rotate(now);
         self.collect_stacks(now);
         self.retire_due(now);
         self.desk().control.expire(now);

@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 
 use super::pid_file;
 use super::plan::{PlanError, raise_file_limit, warn_of_limit, warn_of_root};
+use super::rotate::Rotation;
 use super::seed::Plan;
 use super::slot::Slot;
 use super::state::WorkerState;
@@ -148,6 +149,7 @@ impl<'w> Master<'w> {
             attached: BTreeMap::new(),
             dumps: Vec::new(),
             scanned: clock::now_ms(),
+            rotation: Rotation::new(),
             notify: None,
             interrupted: None,
             previous: None,

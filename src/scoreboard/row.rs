@@ -200,6 +200,18 @@ impl<'a> Row<'a> {
         self.count(Counters::BLOCKED, 1);
     }
 
+    /// Lines of the access log were written. Any thread of the worker may say so.
+    pub(crate) fn count_log_lines(self, lines: u64) {
+        self.words[Cell::Counters as usize + Counters::LOG_LINES]
+            .fetch_add(lines, Ordering::Relaxed);
+    }
+
+    /// Lines of the access log were lost. Any thread of the worker may say so.
+    pub(crate) fn count_log_dropped(self, lines: u64) {
+        self.words[Cell::Counters as usize + Counters::LOG_DROPPED]
+            .fetch_add(lines, Ordering::Relaxed);
+    }
+
     /// The owner's counters.
     pub(crate) fn counters(self) -> Counters {
         let first = Cell::Counters as usize;

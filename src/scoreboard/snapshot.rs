@@ -27,6 +27,10 @@ pub(crate) struct Counters {
     pub(crate) broken: u64,
     /// How often something held the event loop longer than `lag_warn`.
     pub(crate) blocked: u64,
+    /// Lines of the access log that were written.
+    pub(crate) log_lines: u64,
+    /// Lines of the access log that were lost.
+    pub(crate) log_dropped: u64,
 }
 
 impl Counters {
@@ -40,9 +44,11 @@ impl Counters {
     pub(super) const TIMEOUTS: usize = 11;
     pub(super) const BROKEN: usize = 12;
     pub(super) const BLOCKED: usize = 13;
+    pub(super) const LOG_LINES: usize = 14;
+    pub(super) const LOG_DROPPED: usize = 15;
 
     /// The counters in the order of their cells.
-    pub(super) const NAMES: [&'static str; 14] = [
+    pub(super) const NAMES: [&'static str; 16] = [
         "requests",
         "accepted",
         "bytes",
@@ -57,6 +63,8 @@ impl Counters {
         "timeouts",
         "broken",
         "blocked",
+        "log_lines",
+        "log_dropped",
     ];
 
     pub(super) fn from_words(words: &[AtomicU64]) -> Self {
@@ -72,6 +80,8 @@ impl Counters {
             timeouts: at(Self::TIMEOUTS),
             broken: at(Self::BROKEN),
             blocked: at(Self::BLOCKED),
+            log_lines: at(Self::LOG_LINES),
+            log_dropped: at(Self::LOG_DROPPED),
         }
     }
 
@@ -88,6 +98,8 @@ impl Counters {
             timeouts: self.timeouts + other.timeouts,
             broken: self.broken + other.broken,
             blocked: self.blocked + other.blocked,
+            log_lines: self.log_lines + other.log_lines,
+            log_dropped: self.log_dropped + other.log_dropped,
         }
     }
 }

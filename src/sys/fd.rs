@@ -132,6 +132,13 @@ pub(crate) fn duplicate(fd: &impl AsFd) -> io::Result<OwnedFd> {
     fd.as_fd().try_clone_to_owned()
 }
 
+/// Closes every descriptor but the three standard ones. Only for a child that is going to leave
+/// without giving back what it has: whatever owns a descriptor must not be dropped any more.
+pub(crate) fn close_others() {
+    // SAFETY: closes numbers; see above for those who own them.
+    unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) };
+}
+
 /// How many descriptors this process can still open, but for a reserve of an eighth of its limit.
 pub(crate) fn room() -> u64 {
     let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);

@@ -11,6 +11,7 @@ pub(crate) mod memory;
 pub(crate) mod orphan;
 pub(crate) mod pidfd;
 pub(crate) mod proc;
+pub(crate) mod region;
 pub(crate) mod shm;
 pub(crate) mod signal;
 pub(crate) mod socket;

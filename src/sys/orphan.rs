@@ -32,6 +32,18 @@ pub(crate) fn follow_parent(parent: Pid, grace: Duration) -> io::Result<()> {
     Err(io::Error::other("the master has gone"))
 }
 
+/// Has the kernel kill this process when `parent` dies.
+///
+/// # Errors
+/// When the parent is already gone.
+pub(crate) fn end_with_parent(parent: Pid) -> io::Result<()> {
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    if getppid() == parent {
+        return Ok(());
+    }
+    Err(io::Error::other("the master has gone"))
+}
+
 extern "C" fn on_orphaned(_: libc::c_int) {
     // SAFETY: `alarm` takes an integer and is async-signal-safe.
     unsafe { libc::alarm(GRACE.load(Ordering::Relaxed)) };

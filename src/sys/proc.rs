@@ -84,6 +84,12 @@ impl RunQueue {
     }
 }
 
+/// Lets every other process of the machine go first.
+pub(crate) fn be_nice() {
+    // SAFETY: changes this process's priority; lower is always allowed.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
+}
+
 fn page_size() -> u64 {
     positive(SysconfVar::PAGE_SIZE, 4096)
 }

@@ -21,10 +21,10 @@ use super::stack::{self, ConnectionService, Stack};
 use crate::config::{Config, Root};
 use crate::exit::Exit;
 use crate::http::{
-    BoxError, Containment, ErrorPages, Files, Identity, InFlight, LogBuffer, PeerAddr, Site,
-    Welcome,
+    BoxError, Containment, ErrorPages, Files, Identity, InFlight, LogBuffer, PeerAddr, RequestIds,
+    Site, Welcome,
 };
-use crate::log::chain;
+use crate::log::{self, chain};
 use crate::master::{Drain, Log, Order, Plan, Report, Seed, Socket, Workload};
 use crate::net::{HandOffQueue, ListenerId};
 use crate::scoreboard::{Row, RowState, SlotId};
@@ -55,8 +55,12 @@ impl Workload for FilesWorkload {
     }
 
     fn run(&self, seed: Seed) -> Exit {
-        match seed.plan.config.root.clone() {
-            Root::Folder(path) => live(seed, async |_| Ok(Files::open(&path)?)),
+        let config = &seed.plan.config;
+        match config.root.clone() {
+            Root::Folder(path) => {
+                let (rules, gzip) = (config.static_files.clone(), config.gzip.clone());
+                live(seed, async |_| Ok(Files::open(&path, &rules, &gzip)?))
+            }
             Root::Welcome => {
                 let identity = Identity {
                     instance_id: seed.instance_id.clone(),
@@ -83,6 +87,7 @@ where
 /// Boots, serves and leaves.
 fn live<A: Site>(seed: Seed, make: impl AsyncFn(WorkerContext) -> Result<A, BoxError>) -> Exit {
     let row = seed.scoreboard.row(seed.row);
+    log::in_worker(seed.slot.0, seed.plan.generation);
     if let Err(error) = call_stack::capture_into(row.stack_area()) {
         tracing::warn!(%error, "stacks of this worker cannot be shown");
     }
@@ -121,6 +126,10 @@ struct Worker {
     acceptor: Rc<Acceptor>,
     connections: Connections,
     log: Option<Rc<LogBuffer>>,
+    /// What the master is to be told when everything is written to the former logs.
+    reopened: Cell<Option<u64>>,
+    /// When it has to be gone, on the shared clock.
+    deadline: Cell<Option<u64>>,
     /// Tells the stack that answers shall say `Connection: close`.
     draining: Rc<Cell<bool>>,
     /// Told when a panic means that this worker shall be replaced.
@@ -169,12 +178,13 @@ impl Worker {
         let recycle = Arc::new(Notify::new());
         let pages =
             ErrorPages::read(&config.error_page).map_err(|error| failed(&link, chain(&error)))?;
-        let log = take_log(&plan, slot);
+        let log = take_log(&plan, slot, row);
         let shared = stack::Shared {
             row,
             inflight: Rc::clone(&inflight),
             gzip: config.gzip.clone(),
             log: log.clone(),
+            ids: RequestIds::new(config.request_id.as_deref()),
             draining: Rc::clone(&draining),
             containment: Containment {
                 row,
@@ -238,6 +248,8 @@ impl Worker {
             acceptor,
             connections,
             log,
+            reopened: Cell::new(None),
+            deadline: Cell::new(None),
             draining,
             recycle,
             asks_again: Cell::new(tokio::time::Instant::now()),
@@ -263,12 +275,22 @@ impl Worker {
             .set(tokio::time::Instant::now() + RECYCLE_PAUSE);
         let mut limit = None;
         let mut is_leaving = false;
+        let mut is_hasty = false;
         loop {
             let asks_again = self.asks_again.get();
             let next = tokio::select! {
                 biased;
-                event = self.orders.next() => self.on_event(event),
-                () = wants_to_be_replaced(&self.recycle, asks_again), if !is_leaving => self.ask_to_be_replaced(),
+                event = self.orders.next() => {
+                    is_hasty |= matches!(event, Event::Quit);
+                    self.on_event(event)
+                }
+                () = wants_to_be_replaced(&self.recycle, asks_again), if !is_leaving => {
+                    self.ask_to_be_replaced()
+                }
+                () = settled(self.log.as_deref()), if self.reopened.get().is_some() => {
+                    self.report_reopened();
+                    Next::GoOn
+                }
                 () = self.connections.all_closed(), if is_leaving => Next::Quit,
                 () = wait_until(limit), if is_leaving => Next::Quit,
             };
@@ -283,7 +305,10 @@ impl Worker {
         }
         self.connections.abort_all();
         if let Some(log) = &self.log {
-            log.flush();
+            log.finish(self.patience(is_hasty)).await;
+        }
+        if self.reopened.get().is_some() {
+            self.report_reopened();
         }
         Exit::Done
     }
@@ -331,7 +356,10 @@ impl Worker {
                 }
             }
             Order::Forget(slot) => self.acceptor.forget(slot),
-            Order::Reopen(logs) => self.reopen(&logs, fds),
+            Order::Reopen { logs, number } => {
+                self.reopen(&logs, fds);
+                self.reopened.set(Some(number));
+            }
             Order::Drain(drain) => {
                 self.leave(drain);
                 return Next::Leave(None); // the master has the deadline
@@ -340,7 +368,24 @@ impl Worker {
         Next::GoOn
     }
 
+    /// How long the last lines of the log may take: until a little before the master's deadline;
+    /// `kill_timeout` where there is none; a moment when the worker was told to be quick.
+    fn patience(&self, is_hasty: bool) -> Duration {
+        const MOMENT: Duration = Duration::from_millis(250);
+        if is_hasty {
+            return MOMENT;
+        }
+        let left = self.deadline.get().map(|deadline| {
+            let left = deadline.saturating_sub(clock::now_ms());
+            Duration::from_millis(left).saturating_sub(2 * MOMENT)
+        });
+        let left = left.unwrap_or(self.plan.config.workers.kill_timeout);
+        left.max(MOMENT)
+    }
+
     fn leave(&self, drain: Drain) {
+        let deadline = drain.within_ms.map(|within| clock::now_ms() + within);
+        self.deadline.set(deadline);
         self.row.set_state(RowState::Closed);
         self.draining.set(true);
         self.acceptor.stop(drain.is_last);
@@ -350,6 +395,12 @@ impl Worker {
             Closing::Graceful
         };
         self.connections.drain(how, drain.within_ms);
+    }
+
+    fn report_reopened(&self) {
+        if let Some(number) = self.reopened.take() {
+            self.orders.report(&Report::Reopened(number));
+        }
     }
 
     /// Takes the log files that the master has opened anew.
@@ -372,12 +423,20 @@ impl Worker {
     }
 }
 
+/// Waits until everything is written to the former logs.
+async fn settled(log: Option<&LogBuffer>) {
+    const PAUSE: Duration = Duration::from_millis(5);
+    while log.is_some_and(|log| !log.is_settled()) {
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// Takes the access log out of this process's copy of the plan: a second descriptor would hold
 /// a rotated file open.
-fn take_log(plan: &Plan, slot: SlotId) -> Option<Rc<LogBuffer>> {
+fn take_log(plan: &Plan, slot: SlotId, row: Row<'static>) -> Option<Rc<LogBuffer>> {
     let file = plan.access_log.take()?;
-    let format = plan.config.access_log.format;
-    let buffer = LogBuffer::new(format, slot, plan.generation, file);
+    let config = &plan.config.access_log;
+    let buffer = LogBuffer::new(config, (slot, plan.generation), row, file);
     Some(Rc::new(buffer))
 }
 

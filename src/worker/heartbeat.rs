@@ -44,20 +44,11 @@ pub(super) async fn housekeep(
 ) {
     let mut beats = interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut lost = 0;
     loop {
         beats.tick().await;
         acceptor.balance.beat(connections.count());
         if let Some(log) = &log {
             log.flush();
-            if log.dropped() > 2 * lost {
-                // At each doubling: the log that cannot be written must not fill the other one.
-                lost = log.dropped();
-                tracing::warn!(
-                    lost,
-                    "access log lines were lost: its reader is stuck or its disk full"
-                );
-            }
         }
     }
 }

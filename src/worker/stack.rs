@@ -12,7 +12,7 @@ use hyper::service::Service;
 use crate::config::Gzip;
 use crate::http::{
     AccessLog, AskSite, Body, BodyLimit, BodyWatch, Closing, Compression, Contain, Containment,
-    InFlight, LogBuffer, Logged, PeerAddr, Rules, Site,
+    InFlight, LogBuffer, Logged, PeerAddr, RequestIds, Rules, Site,
 };
 use crate::scoreboard::Row;
 
@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) gzip: Gzip,
     /// The access log, if there is one.
     pub(crate) log: Option<Rc<LogBuffer>>,
+    /// What gives requests their ids, if they have any.
+    pub(crate) ids: Option<RequestIds>,
     /// True from the moment the worker begins to leave.
     pub(crate) draining: Rc<Cell<bool>>,
     /// How failures are contained.
@@ -50,6 +52,7 @@ pub(crate) fn stack<A: Site>(site: A, shared: Shared) -> Rc<Stack<A>> {
         inflight,
         gzip,
         log,
+        ids,
         draining,
         containment,
     } = shared;
@@ -67,7 +70,7 @@ pub(crate) fn stack<A: Site>(site: A, shared: Shared) -> Rc<Stack<A>> {
     let layers = Closing::new(layers, draining);
     // Outermost: sees every ending, also that of a client that left, and how long each poll holds
     // the thread.
-    let layers = AccessLog::new(layers, row, inflight, log);
+    let layers = AccessLog::new(layers, row, inflight, log, ids);
     Rc::new(Stack { layers })
 }
 

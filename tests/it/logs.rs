@@ -217,3 +217,122 @@ fn long_lines_do_not_block_where_nobody_reads() {
         assert_eq!(response.status, 404);
     }
 }
+
+#[test]
+fn patterns_have_morgans_tokens_and_ours() {
+    let section = "format = \":method :url :status :req[user-agent] :res[content-type] \
+                   :res[content-length] :bytes-sent :date[iso] :request-id :worker/:generation\"";
+    let (_server, lines) = lines(section);
+    let words: Vec<&str> = lines[0].split(' ').collect();
+    let expected = ["GET", "/?q=1", "200", "it", "\\x22quoted\\x22"];
+    assert_eq!(words[..5], expected, "{lines:?}");
+    assert_eq!(words[5], "text/html;", "{lines:?}");
+    let rest = &words[words.len() - 5..];
+    assert_eq!(rest[..2], ["4", "4"], "{lines:?}");
+    assert!(rest[2].ends_with('Z') && rest[3].len() == 32, "{lines:?}");
+    assert!(rest[4].ends_with("/0"), "{lines:?}");
+}
+
+#[test]
+fn an_unknown_token_is_refused_with_the_nearest() {
+    let output = Appserver::new()
+        .config("[access_log]\nformat = \":metod :url\"")
+        .run();
+    assert_eq!(output.code, 78, "{output:?}");
+    assert!(
+        output.stderr.contains("did you mean `:method`?"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn the_request_id_is_one_everywhere() {
+    let server = Appserver::fixture()
+        .config("[access_log]\npath = \"access.log\"\nformat = \":url :request-id\"")
+        .start();
+    let mut connection = server.connect();
+    let mut expected = Vec::new();
+    for (nth, sent) in ["", "X-Request-ID: abc-1\r\n", "X-Request-ID: a b\r\n"]
+        .into_iter()
+        .enumerate()
+    {
+        let path = format!("/request-id?{nth}");
+        let response = connection.get_with(&path, sent);
+        let id = response.header("x-request-id").unwrap().to_owned();
+        assert_eq!(
+            response.text(),
+            format!("{id} {id}"),
+            "header and extension"
+        );
+        assert_eq!(id == "abc-1", nth == 1, "{id}");
+        assert!(nth == 1 || id.len() == 32, "{id}");
+        expected.push(format!("{path} {id}"));
+    }
+    let read = || std::fs::read_to_string(server.file("access.log")).unwrap_or_default();
+    server.wait_until("all are logged", |_| read().lines().count() == 3);
+    assert_eq!(read().lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn without_a_header_there_is_no_request_id() {
+    let server = Appserver::fixture().config("request_id = \"\"").start();
+    let response = server.get("/request-id");
+    assert_eq!(response.header("x-request-id"), None);
+    assert_eq!(response.text(), "- -");
+}
+
+#[test]
+fn a_sample_has_every_failure() {
+    let server = Appserver::fixture()
+        .config("[access_log]\npath = \"access.log\"\nformat = \":status\"\nsample = 0.0")
+        .allow(&["panicked at", "ERROR"])
+        .start();
+    for _ in 0..5 {
+        server.get("/");
+        assert_eq!(server.get("/panic").status, 500);
+    }
+    let read = || std::fs::read_to_string(server.file("access.log")).unwrap_or_default();
+    server.wait_until("the failures are there", |_| read().lines().count() == 5);
+    assert_eq!(read(), "500\n".repeat(5));
+}
+
+#[test]
+fn the_servers_own_log_is_json_in_production() {
+    let mut server = Appserver::fixture()
+        .env("APP_ENV", "production")
+        .env("DEBUG", "appserver:*,-appserver:master")
+        .allow(&["ERROR", "panicked at"])
+        .start();
+    server.get("/panic");
+    server.stop();
+    let text = server.journal().text();
+    let objects = text.lines().filter(|line| line.starts_with('{'));
+    let objects: Vec<serde_json::Value> = objects
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .collect();
+    let has = |level: &str, target: &str| {
+        objects.iter().any(|line| {
+            line["level"] == level && line["target"].as_str().unwrap().starts_with(target)
+        })
+    };
+    assert!(has("INFO", "appserver::master"), "{text}");
+    assert!(!has("DEBUG", "appserver::master"), "{text}");
+    assert!(objects.iter().any(|line| line["worker"].is_u64()), "{text}");
+    assert!(
+        !text.contains('\u{1b}'),
+        "colours are for terminals: {text}"
+    );
+}
+
+#[test]
+fn a_reload_changes_level_and_format() {
+    let server = Appserver::new().config("[log]\nlevel = \"info\"").start();
+    server.write(
+        "appserver.toml",
+        "[log]\nlevel = \"debug\"\nformat = \"json\"",
+    );
+    server.must(&["reload"]);
+    server.wait_until("there is a debug line in JSON", |s| {
+        s.journal().has_line(&["\"level\":\"DEBUG\""])
+    });
+}

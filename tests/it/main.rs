@@ -41,7 +41,11 @@ mod inflight;
 /// The load generator itself: it must see losses.
 mod instrument;
 /// The proofs under load: reloads, upgrades and kills without a lost request.
+/// Files that the kernel sends.
+mod large_files;
 mod load;
+/// The access log where it can be lost.
+mod log_files;
 /// The access log.
 mod logs;
 /// The file that tells scripts who the master is.

@@ -2,18 +2,24 @@
 
 use super::key::{Limits, Said};
 
+mod header;
+mod log_format;
 mod media;
 mod number;
 mod pages;
 mod path;
+mod site;
 mod switch;
 mod text;
 mod word;
 
+pub(super) use header::Field;
+pub(super) use log_format::Form;
 pub(super) use media::MediaTypes;
-pub(super) use number::{Count, Size, Span, Workforce};
+pub(super) use number::{Count, Part, Size, Span, Workforce};
 pub(super) use pages::Pages;
 pub(super) use path::{File, Target};
+pub(super) use site::{Expiry, Globs, Tries};
 pub(super) use switch::Switch;
 pub(super) use text::{list, quote};
 pub(super) use word::{Account, Filter, Name, OneOf, Several};

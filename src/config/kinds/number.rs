@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Kind;
 use super::text::quote;
 use crate::config::key::{Limits, Said};
-use crate::config::types::Instances;
+use crate::config::types::{Instances, Ratio};
 use crate::config::units;
 
 /// A number of things.
@@ -17,6 +17,9 @@ pub(in crate::config) struct Size;
 /// A length of time.
 pub(in crate::config) struct Span;
 
+/// A part of a whole: 0.0 to 1.0.
+pub(in crate::config) struct Part;
+
 /// A number of workers.
 pub(in crate::config) struct Workforce;
 
@@ -25,9 +28,7 @@ impl<T: TryFrom<u64> + Copy + Into<u64>> Kind<T> for Count {
         let number = match said {
             Said::Integer(number) => Some(*number),
             Said::Word(word) => word.trim().parse().ok(),
-            Said::Text(_) | Said::Boolean(_) | Said::List(_) | Said::Other(_) | Said::Table(_) => {
-                None
-            }
+            _ => None,
         };
         let number = number.ok_or_else(|| said.not("an integer"))?;
         within(
@@ -48,7 +49,7 @@ impl<T: TryFrom<u64> + Copy + Into<u64>> Kind<T> for Size {
         let (bytes, shown) = match said {
             Said::Integer(number) => (u64::try_from(*number).ok(), number.to_string()),
             Said::Text(text) | Said::Word(text) => (Some(units::size(text)?), text.clone()),
-            Said::Boolean(_) | Said::List(_) | Said::Other(_) | Said::Table(_) => {
+            _ => {
                 return Err(said.not("a size such as \"64k\" or \"1m\""));
             }
         };
@@ -66,7 +67,7 @@ impl Kind<Duration> for Span {
             Said::Text(text) | Said::Word(text) => text.clone(),
             // The same sentence as for a text without a unit.
             Said::Integer(number) => number.to_string(),
-            Said::Boolean(_) | Said::List(_) | Said::Other(_) | Said::Table(_) => {
+            _ => {
                 return Err(said.not("a duration such as \"10s\" or \"500ms\""));
             }
         };
@@ -81,14 +82,37 @@ impl Kind<Duration> for Span {
     }
 }
 
+impl Kind<Ratio> for Part {
+    fn read(said: &Said, _limits: &Limits<'_>) -> Result<Ratio, String> {
+        const EXPECTED: &str = "a number from 0.0 to 1.0";
+        let text = match said {
+            Said::Fraction(text) | Said::Word(text) => text.trim().to_owned(),
+            Said::Integer(number) => number.to_string(),
+            _ => return Err(said.not(EXPECTED)),
+        };
+        let number = text.replace('_', "").parse::<f64>().ok();
+        let part = number.filter(|number| (0.0..=1.0).contains(number));
+        let part = part.ok_or_else(|| format!("expected {EXPECTED}, found {text}"))?;
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 0 to a million"
+        )]
+        let millionths = (part * f64::from(Ratio::ONE.0)).round() as u32;
+        Ok(Ratio(millionths))
+    }
+
+    fn show(value: &Ratio) -> String {
+        format!("{:?}", f64::from(value.0) / f64::from(Ratio::ONE.0))
+    }
+}
+
 impl Kind<Instances> for Workforce {
     fn read(said: &Said, _limits: &Limits<'_>) -> Result<Instances, String> {
         match said {
             Said::Integer(number) => Instances::parse(&number.to_string()),
             Said::Text(text) | Said::Word(text) => Instances::parse(text),
-            Said::Boolean(_) | Said::List(_) | Said::Table(_) | Said::Other(_) => {
-                Err(said.not("a number of workers"))
-            }
+            _ => Err(said.not("a number of workers")),
         }
     }
 

@@ -15,7 +15,7 @@ pub(in crate::config) fn list(said: &Said) -> Option<Vec<String>> {
                 .filter(|part| !part.is_empty());
             Some(parts.map(str::to_owned).collect())
         }
-        Said::Integer(_) | Said::Boolean(_) | Said::Other(_) | Said::Table(_) => None,
+        _ => None,
     }
 }
 

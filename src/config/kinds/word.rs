@@ -7,7 +7,7 @@ use super::text::{list, quote};
 use crate::config::dirs::is_name;
 use crate::config::key::{Limits, Said};
 use crate::config::suggest::{hint, nearest};
-use crate::config::types::{AcceptBalance, Encoding, LogFormat, OnPanic};
+use crate::config::types::{AcceptBalance, AppLogFormat, Encoding, OnPanic, Overflow};
 
 /// One word out of a few.
 pub(in crate::config) struct OneOf;
@@ -48,13 +48,10 @@ impl Choice for OnPanic {
     ];
 }
 
-impl Choice for LogFormat {
+impl Choice for AppLogFormat {
     const ALL: &'static [(&'static str, Self)] = &[
-        ("combined", Self::Combined),
-        ("common", Self::Common),
-        ("dev", Self::Dev),
-        ("short", Self::Short),
-        ("tiny", Self::Tiny),
+        ("auto", Self::Auto),
+        ("text", Self::Text),
         ("json", Self::Json),
     ];
 }
@@ -65,6 +62,10 @@ impl Choice for Encoding {
         ("br", Self::Brotli),
         ("gzip", Self::Gzip),
     ];
+}
+
+impl Choice for Overflow {
+    const ALL: &'static [(&'static str, Self)] = &[("drop", Self::Drop), ("block", Self::Block)];
 }
 
 /// The words of a choice, for people.

@@ -19,6 +19,7 @@ fn no_field_is_without_a_key() {
     expected.extend([
         "file",
         "env",
+        "static_files",
         "workers",
         "listen",
         "gzip",
@@ -38,7 +39,14 @@ fn every_key_is_written_and_read_again() {
         pid_file = 'p\"q'
         max_connections = 5
         root = '.'
+        request_id = ''
         listen = ['127.0.0.1:1', '[::1]:0', 'unix:x.sock']
+        [static]
+        try_files = ['$uri', '$uri.html', '/x/$uri/', '=404']
+        spa = true
+        expires = '30d'
+        immutable = ['*.[0-9a-f]*.js', '/assets/**']
+        precompressed = false
         [workers]
         worker_processes = '-2'
         accept_balance = 'ip_hash'
@@ -46,9 +54,18 @@ fn every_key_is_written_and_read_again() {
         exp_backoff_restart_delay = '0ms'
         [access_log]
         path = 'a.log'
-        format = 'json'
+        format = ':req[x-a] $${HOME} \\:url'
+        sample = 0.25
+        buffer = '1m'
+        on_overflow = 'block'
         [log]
         level = 'info,appserver=debug'
+        format = 'text'
+        rotate_size = '0'
+        rotate_interval = '1h'
+        retain = 0
+        compress = false
+        disk_budget = 1000
         [control]
         socket = 'c.sock'
         ";

@@ -1,34 +1,37 @@
-//! Lines on their way to a file, a terminal or another program: gathered, and written whole.
+//! A worker's share of the access log: lines are gathered here, and written elsewhere.
 
 use std::cell::RefCell;
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::time::SystemTime;
+use std::os::fd::OwnedFd;
+use std::task::Waker;
+use std::time::{Duration, Instant, SystemTime};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
-use super::date::DateCache;
-use super::record::{Formatter, Record};
-use crate::config::LogFormat;
+use super::format::Formatter;
+use super::needs::Needs;
+use super::record::Record;
+use super::sample::Sample;
+use crate::config::{self, Overflow};
 use crate::http::PeerAddr;
-use crate::scoreboard::SlotId;
+use crate::log::{Batches, LineTarget, PIECE};
+use crate::scoreboard::{Row, SlotId};
 
-/// How much is gathered before it is written; the heartbeat writes smaller amounts.
-const BATCH: usize = 64 * 1024;
-/// How much is kept while a reader does not read; what does not fit any more is lost.
-const LIMIT: usize = 4 * BATCH;
-/// What a pipe takes in one piece even when several workers write to it (`PIPE_BUF`).
-const PIECE: usize = 4096;
+/// How much is gathered before it is handed over; the heartbeat hands over smaller amounts.
+const BATCH: usize = 32 * 1024;
+/// How long a JSON string may be in a line that would otherwise be too long for a pipe: four of
+/// them fit.
+const SHORT: usize = 900;
+/// How much more than `buffer` there may be while responses wait: what is answered without a
+/// handler, such as nonsense, does not wait.
+const EXCESS: u64 = 16 << 20;
 
-/// A worker's share of the access log. Share it with `Rc`.
+/// Where lines wait for the thread that writes them. Share it with `Rc`.
 ///
-/// A regular file gets whole batches, so it must be opened to append: the kernel then keeps the
-/// batches of different workers apart. Anything else gets whole lines in pieces of at most 4096
-/// bytes (a longer line is cut), and only when there is room: a reader that is stuck must not
-/// block the worker.
+/// Where the target is no regular file, lines have at most 4096 bytes (a longer line is cut), so
+/// that those of several workers are not mixed.
 #[derive(Debug)]
 pub(crate) struct LogBuffer {
+    needs: Needs,
+    limit: u64,
+    on_overflow: Overflow,
     /// Never borrowed across an await or a call to other code.
     inner: RefCell<Inner>,
 }
@@ -36,174 +39,202 @@ pub(crate) struct LogBuffer {
 #[derive(Debug)]
 struct Inner {
     formatter: Formatter,
-    target: Target,
-    /// Whole lines that wait to be written.
-    lines: Vec<u8>,
-    /// Lines that were lost.
-    dropped: u64,
-}
-
-/// Where the lines go.
-#[derive(Debug)]
-struct Target {
-    file: File,
+    sample: Sample,
+    batches: Batches,
     is_regular: bool,
-    /// The last write ended within a line; the next one must begin with an end of line.
-    is_torn: bool,
+    /// Whole lines that wait to be handed over.
+    lines: Vec<u8>,
+    /// How many they are.
+    count: u64,
+    /// Lines that were lost when it was last said in the error log.
+    reported: u64,
 }
 
 impl LogBuffer {
-    /// A log that writes to `target`. The other arguments are in every line.
+    /// A log that writes to `target`, as `config` says, and counts in `row`. Starts the thread, so
+    /// it must be made after the fork.
     pub(crate) fn new(
-        format: LogFormat,
-        slot: SlotId,
-        generation: u64,
+        config: &config::AccessLog,
+        (slot, generation): (SlotId, u64),
+        row: Row<'static>,
         target: impl Into<OwnedFd>,
     ) -> Self {
-        let target = Target::new(target.into());
-        let (colours, dates) = (target.file.is_terminal(), DateCache::new());
-        let formatter = Formatter {
-            format,
-            slot,
-            generation,
-            colours,
-            dates,
-        };
-        let lines = Vec::with_capacity(BATCH);
+        let target = LineTarget::new(target.into());
+        let mut formatter = Formatter::new(config.format.clone(), slot, generation);
+        formatter.colours = target.is_terminal();
+        let is_regular = target.is_regular();
+        let marker = Box::new(formatter.marker());
         Self {
+            needs: Needs::of(&config.format),
+            limit: config.buffer,
+            on_overflow: config.on_overflow,
             inner: RefCell::new(Inner {
                 formatter,
-                target,
-                lines,
-                dropped: 0,
+                sample: Sample::new(config.sample),
+                batches: Batches::start(target, row, marker),
+                is_regular,
+                lines: Vec::with_capacity(2 * BATCH),
+                count: 0,
+                reported: 0,
             }),
         }
     }
 
+    /// What lines are made of.
+    pub(super) fn needs(&self) -> &Needs {
+        &self.needs
+    }
+
     /// Adds the line of a request that could not be read.
     pub(crate) fn push_unread(&self, peer: PeerAddr, status: u16) {
-        self.push(&Record::unread(peer, status));
+        self.push(&Record::unread(peer, status), Some(Instant::now()));
     }
 
-    /// Adds the line of a request that has just ended.
-    pub(crate) fn push(&self, record: &Record<'_>) {
+    /// Adds the line of a request that has just ended: at `now`, if the format tells the date.
+    pub(crate) fn push(&self, record: &Record<'_>, now: Option<Instant>) {
         let inner = &mut *self.inner.borrow_mut();
+        if !inner.sample.takes(record) {
+            return;
+        }
         let before = inner.lines.len();
+        let now = now.unwrap_or_else(|| inner.formatter.dates.last());
+        inner.write(record, now, before);
+        let most = match self.on_overflow {
+            Overflow::Drop => self.limit,
+            Overflow::Block => self.limit + EXCESS,
+        };
+        if inner.held() > most {
+            inner.lines.truncate(before);
+            inner.batches.lose(1);
+            return;
+        }
+        inner.count += 1;
+        if inner.lines.len() >= BATCH {
+            inner.hand_over();
+        }
+    }
+
+    /// Hands over what is there, unless the thread is busy, which makes batches larger; says in
+    /// the error log what was lost. To be called at each heartbeat.
+    pub(crate) fn flush(&self) {
+        let inner = &mut *self.inner.borrow_mut();
         inner
             .formatter
-            .write(record, SystemTime::now(), &mut inner.lines);
-        // Whatever is no regular file promises room for so much only: a longer line would block.
-        if !inner.target.is_regular && inner.lines.len() - before > PIECE {
-            inner.lines.truncate(before + PIECE - 1);
-            inner.lines.push(b'\n');
+            .dates
+            .adjust((Instant::now(), SystemTime::now()));
+        if inner.batches.is_idle() {
+            inner.hand_over();
         }
-        if inner.lines.len() > LIMIT {
-            inner.lines.truncate(before);
-            inner.dropped += 1;
-        }
-        if inner.lines.len() >= BATCH {
-            inner.flush();
-        }
-    }
-
-    /// Writes what is there, so far as it can be written without waiting.
-    pub(crate) fn flush(&self) {
-        self.inner.borrow_mut().flush();
+        inner.batches.remind();
+        inner.report();
     }
 
     /// Goes on in another file, after the last line of this one.
     pub(crate) fn replace(&self, target: impl Into<OwnedFd>) {
         let inner = &mut *self.inner.borrow_mut();
-        inner.flush();
-        inner.target = Target::new(target.into());
-        inner.formatter.colours = inner.target.file.is_terminal();
+        inner.hand_over();
+        let target = LineTarget::new(target.into());
+        let (colours, is_regular) = (target.is_terminal(), target.is_regular());
+        match inner.batches.replace(target) {
+            Ok(()) => (inner.formatter.colours, inner.is_regular) = (colours, is_regular),
+            Err(error) => tracing::warn!(%error, "cannot reopen the access log"),
+        }
     }
 
-    /// How many lines were lost because they could not be written.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.inner.borrow().dropped
+    /// Whether the last file that was given is the one in use: nothing comes into any other.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.inner.borrow().batches.is_switched()
+    }
+
+    /// Whether responses have to wait until lines were written.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.on_overflow == Overflow::Block && self.inner.borrow().held() >= self.limit
+    }
+
+    /// Has `waker` woken when something was written; see [`Batches::wake_later`].
+    pub(super) fn wake_later(&self, waker: &Waker, round: Option<u64>) -> u64 {
+        self.inner.borrow().batches.wake_later(waker, round)
+    }
+
+    /// Waits until every line is written, so long as `within`; what is not written then is lost.
+    pub(crate) async fn finish(&self, within: Duration) {
+        const PAUSE: Duration = Duration::from_millis(2);
+        self.inner.borrow_mut().hand_over();
+        let until = tokio::time::Instant::now() + within;
+        while !self.is_finished() {
+            if tokio::time::Instant::now() >= until {
+                let inner = self.inner.borrow();
+                tracing::warn!(
+                    bytes = inner.batches.in_flight(),
+                    "access log lines are lost: nobody took them in time"
+                );
+                return inner.batches.give_up();
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Waits until everything is written.
+    #[cfg(test)]
+    pub(crate) fn write_out(&self) {
+        while !self.is_finished() {
+            std::thread::yield_now();
+        }
+        self.inner.borrow_mut().hand_over();
+        while !self.is_finished() {
+            std::thread::yield_now();
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        let inner = &mut *self.inner.borrow_mut();
+        let is_idle = inner.batches.is_idle();
+        if is_idle && inner.batches.owes_marker() && inner.batches.error().is_none() {
+            inner.batches.remind();
+            return false;
+        }
+        is_idle
     }
 }
 
 impl Inner {
-    /// Lines that cannot be written are given up, except where waiting may help.
-    fn flush(&mut self) {
-        let (written, result) = self.target.write_lines(&self.lines);
-        let keep = match result {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                self.dropped += count_lines(&self.lines[written..]);
-                self.target.is_torn |= !matches!(self.lines[..written].last(), None | Some(b'\n'));
-                self.lines.len()
-            }
-            _ => written,
-        };
-        self.lines.drain(..keep);
-    }
-}
-
-impl Target {
-    fn new(fd: OwnedFd) -> Self {
-        let file = File::from(fd);
-        let is_regular = file.metadata().is_ok_and(|found| found.is_file());
-        Self {
-            file,
-            is_regular,
-            is_torn: false,
+    fn write(&mut self, record: &Record<'_>, now: Instant, before: usize) {
+        self.formatter
+            .write(record, now, usize::MAX, &mut self.lines);
+        if self.is_regular || self.lines.len() - before <= PIECE {
+            return;
+        }
+        self.lines.truncate(before);
+        self.formatter.write(record, now, SHORT, &mut self.lines);
+        if self.lines.len() - before > PIECE {
+            self.lines.truncate(before + PIECE - 1);
+            self.lines.push(b'\n');
         }
     }
 
-    /// Writes as many lines as it can; says how many bytes that were, and why it stopped.
-    fn write_lines(&mut self, lines: &[u8]) -> (usize, io::Result<()>) {
-        let mut written = 0;
-        while written < lines.len() {
-            let piece = self.piece(&lines[written..]);
-            match self.write_piece(piece) {
-                Ok(count) => written += count,
-                Err(error) => return (written, Err(error)),
-            }
-        }
-        (written, Ok(()))
+    /// Bytes of lines that are not written.
+    fn held(&self) -> u64 {
+        self.lines.len() as u64 + self.batches.in_flight()
     }
 
-    /// The lines that go into one write.
-    fn piece<'a>(&self, lines: &'a [u8]) -> &'a [u8] {
-        if self.is_regular || lines.len() <= PIECE {
-            return lines;
-        }
-        let end_of_line = |byte: &u8| *byte == b'\n';
-        let end = lines[..PIECE].iter().rposition(end_of_line);
-        let end = end.or_else(|| lines.iter().position(end_of_line));
-        end.map_or(lines, |end| &lines[..=end])
+    fn hand_over(&mut self) {
+        self.batches.send(&self.lines, self.count);
+        self.lines.clear();
+        self.count = 0;
     }
 
-    fn write_piece(&mut self, piece: &[u8]) -> io::Result<usize> {
-        if !self.is_regular && !self.has_room() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        if self.is_torn {
-            self.file.write_all(b"\n")?;
-            self.is_torn = false;
-        }
-        loop {
-            match self.file.write(piece) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => return Ok(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+    /// At each doubling: the log that cannot be written must not fill the other one.
+    fn report(&mut self) {
+        let lost = self.batches.lost();
+        if lost > 2 * self.reported {
+            self.reported = lost;
+            let error = self.batches.error();
+            let why = error.map_or("its reader is too slow or stuck".to_owned(), |error| {
+                error.to_string()
+            });
+            tracing::warn!(lost, "access log lines were lost: {why}");
         }
     }
-
-    /// Whether a write of one piece would not wait; true when a reader has gone, for the write
-    /// then says so.
-    fn has_room(&self) -> bool {
-        let mut polled = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
-        !matches!(poll(&mut polled, PollTimeout::ZERO), Ok(0))
-    }
-}
-
-fn count_lines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 #[cfg(test)]

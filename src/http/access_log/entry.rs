@@ -7,18 +7,21 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HeaderValue, REFERER, USER_AGENT};
-use http::{Method, Request, StatusCode, Uri, Version};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use http::header::{REFERER, USER_AGENT};
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::{Frame, SizeHint};
 
 use super::LogBuffer;
+use super::format::CLIENT_LEFT;
+use super::needs::Side;
 use super::record::{Record, RequestLine};
+use super::user::user_name;
 use crate::http::inflight::{InFlight, Running};
+use crate::http::request_id::RequestIds;
 use crate::http::{Body, BoxError, PeerAddr};
 use crate::scoreboard::Row;
-
-/// nginx's status for a client that left before there was a response.
-const CLIENT_LEFT: u16 = 499;
 
 /// What all requests of a worker have in common.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(super) struct Ledger {
     pub(super) row: Row<'static>,
     /// Where lines go, if the access log is on.
     pub(super) log: Option<Rc<LogBuffer>>,
+    /// Gives requests their ids, if they have any.
+    pub(super) ids: Option<RequestIds>,
     /// Requests that have not ended.
     pub(super) inflight: Cell<u64>,
     /// Those of them that others can see.
@@ -47,11 +52,16 @@ pub(super) struct Entry {
     ledger: Rc<Ledger>,
     /// Its place among those that others can see.
     pub(super) running: Running,
+    pub(super) started: Instant,
     /// What the line says about the request; not kept when there is no log.
     asked: Option<Asked>,
-    pub(super) started: Instant,
-    /// Status and time of the response's head.
-    head: Option<(StatusCode, Duration)>,
+    /// The request's id.
+    id: Option<HeaderValue>,
+    status: Option<StatusCode>,
+    /// The length that the response's head announces.
+    length: Option<u64>,
+    /// The time until the response's head.
+    response_time: Option<Duration>,
     /// Bytes of body given to the connection.
     bytes: u64,
 }
@@ -61,62 +71,115 @@ pub(super) struct Entry {
 struct Asked {
     peer: PeerAddr,
     method: Method,
-    uri: Uri,
+    url: Url,
     version: Version,
     referer: Option<HeaderValue>,
     user_agent: Option<HeaderValue>,
     authorization: Option<HeaderValue>,
+    /// What a pattern asks for, in its order.
+    fields: Box<[Option<HeaderValue>]>,
+}
+
+/// The target of a request.
+#[derive(Debug)]
+enum Url {
+    /// The usual form.
+    Path(PathAndQuery),
+    /// Another one, written out.
+    Other(String),
 }
 
 impl Entry {
-    pub(super) fn open(ledger: &Rc<Ledger>, request: &Request<Body>) -> Self {
+    /// A request has come; it gets its id.
+    pub(super) fn open(ledger: &Rc<Ledger>, request: &mut Request<Body>) -> Self {
         ledger.row.count_request();
         ledger.count_inflight(ledger.inflight.get() + 1);
-        let asked = ledger.log.as_ref().map(|_| Asked::of(request));
+        let id = ledger.ids.as_ref().map(|ids| ids.give(request));
+        let asked = ledger.log.as_ref().map(|log| Asked::of(request, log));
         let (ledger, started) = (Rc::clone(ledger), Instant::now());
-        let running = Running::open(&ledger.table, request, None, started);
+        let known_as = id.as_ref().map(HeaderValue::as_bytes);
+        let running = Running::open(&ledger.table, request, known_as, started);
         Self {
             ledger,
             running,
-            asked,
             started,
-            head: None,
+            asked,
+            id,
+            status: None,
+            length: None,
+            response_time: None,
             bytes: 0,
         }
     }
 
-    /// The response is there, and it is `now`.
-    pub(super) fn head(&mut self, status: StatusCode, now: Instant) {
-        self.head = Some((status, now.saturating_duration_since(self.started)));
+    /// The response is there, and it is `now`; the client is told the id.
+    pub(super) fn head(&mut self, response: &mut Response<Body>, now: Instant) {
+        self.status = Some(response.status());
+        if let (Some(ids), Some(id)) = (&self.ledger.ids, &self.id) {
+            ids.tell(id, response.headers_mut());
+        }
+        let (Some(log), Some(asked)) = (&self.ledger.log, &mut self.asked) else {
+            return;
+        };
+        let needs = log.needs();
+        if needs.response_time {
+            self.response_time = Some(now.saturating_duration_since(self.started));
+        }
+        if needs.length {
+            self.length = announced(response, &asked.method);
+        }
+        for (value, (side, name)) in asked.fields.iter_mut().zip(&needs.fields) {
+            if *side == Side::Response {
+                *value = joined(response.headers(), name);
+                if value.is_none() && *name == CONTENT_LENGTH {
+                    *value = announced(response, &asked.method).map(HeaderValue::from);
+                }
+            }
+        }
     }
 
-    fn status(&self) -> u16 {
-        self.head.map_or(CLIENT_LEFT, |(status, _)| status.as_u16())
+    /// Whether the response has to wait until the log has room for its line.
+    pub(super) fn has_to_wait(&self) -> bool {
+        let log = self.ledger.log.as_ref();
+        log.is_some_and(|log| log.is_blocked())
+    }
+
+    /// Has the task woken when the log has written something; see
+    /// [`Batches::wake_later`](crate::log::Batches::wake_later).
+    pub(super) fn wake_later(&self, cx: &Context<'_>, round: Option<u64>) -> Option<u64> {
+        let log = self.ledger.log.as_ref()?;
+        Some(log.wake_later(cx.waker(), round))
     }
 
     fn write_line(&self, log: &LogBuffer, asked: &Asked) {
         let user = asked.authorization.as_ref().and_then(user_name);
-        log.push(&Record {
+        let now = log.needs().has_to_know_the_end().then(Instant::now);
+        let record = Record {
             peer: asked.peer,
             user: user.as_deref(),
             line: Some(RequestLine {
                 method: &asked.method,
-                uri: &asked.uri,
+                url: asked.url.as_str(),
                 version: asked.version,
             }),
-            status: self.status(),
+            status: self.status.map(|status| status.as_u16()),
+            length: self.length,
             bytes: self.bytes,
             referer: asked.referer.as_ref().map(HeaderValue::as_bytes),
             user_agent: asked.user_agent.as_ref().map(HeaderValue::as_bytes),
-            response_time: self.head.map(|(_, time)| time),
-            total_time: self.started.elapsed(),
-        });
+            id: self.id.as_ref().map(HeaderValue::as_bytes),
+            response_time: self.response_time,
+            total_time: now.map(|now| now.saturating_duration_since(self.started)),
+            fields: &asked.fields,
+        };
+        log.push(&record, now);
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.ledger.row.count_response(self.status(), self.bytes);
+        let status = self.status.map_or(CLIENT_LEFT, |status| status.as_u16());
+        self.ledger.row.count_response(status, self.bytes);
         self.ledger
             .count_inflight(self.ledger.inflight.get().saturating_sub(1));
         if let (Some(log), Some(asked)) = (&self.ledger.log, &self.asked) {
@@ -126,8 +189,14 @@ impl Drop for Entry {
 }
 
 impl Asked {
-    fn of(request: &Request<Body>) -> Self {
-        let field = |name| request.headers().get(name).cloned();
+    fn of(request: &Request<Body>, log: &LogBuffer) -> Self {
+        let needs = log.needs();
+        let headers = request.headers();
+        let field = |is_needed: bool, name| is_needed.then(|| headers.get(name).cloned()).flatten();
+        let fields = needs.fields.iter().map(|(side, name)| match side {
+            Side::Request => joined(headers, name),
+            Side::Response => None,
+        });
         Self {
             peer: request
                 .extensions()
@@ -135,47 +204,58 @@ impl Asked {
                 .copied()
                 .unwrap_or(PeerAddr::Unix),
             method: request.method().clone(),
-            uri: request.uri().clone(),
+            url: Url::of(request.uri()),
             version: request.version(),
-            referer: field(REFERER),
-            user_agent: field(USER_AGENT),
-            authorization: field(AUTHORIZATION),
+            referer: field(needs.referer, REFERER),
+            user_agent: field(needs.user_agent, USER_AGENT),
+            authorization: field(needs.user, AUTHORIZATION),
+            fields: fields.collect(),
         }
     }
 }
 
-/// The name in a `Basic` authorization; the password never leaves this function.
-fn user_name(authorization: &HeaderValue) -> Option<Vec<u8>> {
-    let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let mut pair = base64(token.trim())?;
-    let end = pair.iter().position(|byte| *byte == b':')?;
-    pair.truncate(end);
-    Some(pair).filter(|name| !name.is_empty())
-}
-
-/// Decodes the standard alphabet (RFC 4648, 4), with or without padding.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
-    let (mut bits, mut count) = (0_u32, 0);
-    for letter in text.trim_end_matches('=').bytes() {
-        let value = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        (bits, count) = (bits << 6 | u32::from(value), count + 6);
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from(bits >> count & 0xff).ok()?);
+impl Url {
+    fn of(uri: &Uri) -> Self {
+        match uri.path_and_query() {
+            Some(path) if uri.authority().is_none() => Self::Path(path.clone()),
+            _ => Self::Other(uri.to_string()),
         }
     }
-    Some(bytes)
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Path(path) => path.as_str(),
+            Self::Other(text) => text,
+        }
+    }
+}
+
+/// All values of a field, joined by commas as they may be (RFC 9110, 5.3).
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    if values.next().is_none() {
+        return Some(first.clone());
+    }
+    let all: Vec<&[u8]> = headers
+        .get_all(name)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    HeaderValue::from_bytes(&all.join(&b", "[..])).ok()
+}
+
+/// The length that the head of the response announces: what the site has said, or what is added
+/// because the body knows it.
+fn announced(response: &Response<Body>, method: &Method) -> Option<u64> {
+    if let Some(said) = response.headers().get(CONTENT_LENGTH) {
+        return said.to_str().ok()?.parse().ok();
+    }
+    let status = response.status();
+    let has_none = status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let exact = http_body::Body::size_hint(response.body()).exact();
+    exact.filter(|length| !has_none && (*length > 0 || method != Method::HEAD))
 }
 
 /// A response body that counts what is taken from it, and ends its request when it is dropped.
@@ -186,7 +266,9 @@ pub(crate) struct Logged {
 }
 
 impl Logged {
+    /// The last step before the connection: what is counted here is not read any more.
     pub(super) fn new(body: Body, entry: Entry) -> Self {
+        let body = body.send_files_unread();
         Self { body, entry }
     }
 }
@@ -217,26 +299,5 @@ impl http_body::Body for Logged {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_name_of_a_basic_authorization_is_taken() {
-        for (field, expected) in [
-            ("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", Some("Aladdin")),
-            ("basic QWxhZGRpbjpvcGVuIHNlc2FtZQ", Some("Aladdin")),
-            ("Basic Og==", None),
-            ("Basic QWxhZGRpbg==", None),
-            ("Basic ???", None),
-            ("Bearer QWxhZGRpbjpvcGVuIHNlc2FtZQ==", None),
-            ("Basic", None),
-        ] {
-            let name = user_name(&HeaderValue::from_static(field));
-            assert_eq!(name.as_deref(), expected.map(str::as_bytes), "{field}");
-        }
     }
 }

@@ -4,23 +4,29 @@ use std::fmt::Write as _;
 
 /// How nginx writes a variable: `"`, `\`, and every byte that is not printable ASCII, as `\xHH`.
 pub(super) fn quoted(text: &[u8], out: &mut Vec<u8>) {
-    for &byte in text {
-        match byte {
-            b'"' | b'\\' | ..0x20 | 0x7f.. => hex(byte, out),
-            _ => out.push(byte),
-        }
-    }
+    escape(text, |byte| is_plain(byte) || byte == b' ', out);
 }
 
 /// The same for a field that a space would end.
 pub(super) fn unquoted(text: &[u8], out: &mut Vec<u8>) {
-    for part in text.split_inclusive(|byte| *byte == b' ') {
-        let (word, space) = part
-            .strip_suffix(b" ")
-            .map_or((part, false), |word| (word, true));
-        quoted(word, out);
-        if space {
-            hex(b' ', out);
+    escape(text, is_plain, out);
+}
+
+fn is_plain(byte: u8) -> bool {
+    (0x21..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\')
+}
+
+fn escape(text: &[u8], is_plain: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
+    // Without a way out of the loop the compiler looks at many bytes at once; nearly every text
+    // is plain.
+    if text.iter().fold(true, |all, byte| all & is_plain(*byte)) {
+        return out.extend_from_slice(text);
+    }
+    for &byte in text {
+        if is_plain(byte) {
+            out.push(byte);
+        } else {
+            hex(byte, out);
         }
     }
 }
@@ -31,19 +37,31 @@ fn hex(byte: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'\\', b'x', digit(byte >> 4), digit(byte)]);
 }
 
-/// A JSON string with its quotes. Bytes that are no UTF-8 become U+FFFD.
-pub(super) fn json(text: &[u8], out: &mut Vec<u8>) {
+/// A JSON string with its quotes, of at most `most` bytes between them. Bytes that are no UTF-8
+/// become U+FFFD.
+pub(super) fn json(text: &[u8], most: usize, out: &mut Vec<u8>) {
     out.push(b'"');
-    for chunk in text.utf8_chunks() {
-        chunk
-            .valid()
-            .chars()
-            .for_each(|letter| json_char(letter, out));
-        if !chunk.invalid().is_empty() {
-            json_char(char::REPLACEMENT_CHARACTER, out);
-        }
+    let is_plain = |byte: u8| is_plain(byte) || byte == b' ';
+    if text.len() <= most && text.iter().fold(true, |all, byte| all & is_plain(*byte)) {
+        out.extend_from_slice(text);
+    } else {
+        json_text(text, most, out);
     }
     out.push(b'"');
+}
+
+fn json_text(text: &[u8], most: usize, out: &mut Vec<u8>) {
+    let start = out.len();
+    for chunk in text.utf8_chunks() {
+        let invalid = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
+        for letter in chunk.valid().chars().chain(invalid) {
+            let before = out.len();
+            json_char(letter, out);
+            if out.len() - start > most {
+                return out.truncate(before);
+            }
+        }
+    }
 }
 
 /// Line separators and DEL are escaped as well: some readers take them for ends of lines.
@@ -68,6 +86,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn json(text: &[u8], out: &mut Vec<u8>) {
+        super::json(text, usize::MAX, out);
+    }
+
+    #[test]
+    fn json_is_cut_between_letters() {
+        let mut out = Vec::new();
+        super::json("aé\"\n".as_bytes(), 6, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), r#""aé\"""#);
+    }
 
     fn with(escape: fn(&[u8], &mut Vec<u8>), text: &[u8]) -> String {
         let mut out = Vec::new();

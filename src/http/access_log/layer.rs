@@ -1,4 +1,4 @@
-//! Layer, the outermost: what was asked, and what became of it?
+//! Layer, the outermost: what was asked, under which id, and what became of it?
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -14,6 +14,7 @@ use pin_project_lite::pin_project;
 
 use super::LogBuffer;
 use super::entry::{Entry, Ledger, Logged};
+use crate::http::request_id::RequestIds;
 use crate::http::{Body, InFlight, Serve};
 use crate::scoreboard::Row;
 
@@ -33,12 +34,14 @@ impl<S> AccessLog<S> {
         row: Row<'static>,
         table: Rc<InFlight>,
         log: Option<Rc<LogBuffer>>,
+        ids: Option<RequestIds>,
     ) -> Self {
         Self {
             inner,
             ledger: Rc::new(Ledger {
                 row,
                 log,
+                ids,
                 inflight: Cell::new(0),
                 table,
             }),
@@ -51,11 +54,12 @@ impl<S: Serve> Service<Request<Body>> for AccessLog<S> {
     type Error = Infallible;
     type Future = AccessLogFuture<S::Future>;
 
-    fn call(&self, request: Request<Body>) -> Self::Future {
-        let entry = Entry::open(&self.ledger, &request);
+    fn call(&self, mut request: Request<Body>) -> Self::Future {
+        let entry = Entry::open(&self.ledger, &mut request);
         AccessLogFuture {
             inner: self.inner.call(request),
             entry: Some(entry),
+            held: None,
         }
     }
 }
@@ -68,7 +72,17 @@ pin_project! {
         inner: F,
         // Goes over to the response's body; dropped here, the client has left.
         entry: Option<Entry>,
+        // Only while the log has no room.
+        held: Option<Box<Held>>,
     }
+}
+
+/// A response that waits until the log has room for its line.
+#[derive(Debug)]
+struct Held {
+    response: Response<Body>,
+    /// Which round of waiting this is part of.
+    round: Option<u64>,
 }
 
 impl<F> Future for AccessLogFuture<F>
@@ -82,14 +96,27 @@ where
         let Some(entry) = this.entry.as_mut() else {
             return Poll::Pending; // polled after its end, which nobody does
         };
-        let turn = entry.running.begin(entry.started);
-        let Poll::Ready(Ok(response)) = this.inner.poll(cx) else {
-            entry.running.pause(&turn);
-            return Poll::Pending;
+        let (response, round) = match this.held.take() {
+            Some(held) => (held.response, held.round),
+            None => {
+                let turn = entry.running.begin(entry.started);
+                let Poll::Ready(Ok(mut response)) = this.inner.poll(cx) else {
+                    entry.running.pause(&turn);
+                    return Poll::Pending;
+                };
+                let now = Instant::now();
+                entry.running.end(&turn, now);
+                entry.head(&mut response, now);
+                (response, None)
+            }
         };
-        let now = Instant::now();
-        entry.running.end(&turn, now);
-        entry.head(response.status(), now);
+        if entry.has_to_wait() {
+            let round = entry.wake_later(cx, round);
+            if entry.has_to_wait() {
+                *this.held = Some(Box::new(Held { response, round }));
+                return Poll::Pending;
+            }
+        }
         let Some(entry) = this.entry.take() else {
             return Poll::Pending; // it was there just now
         };

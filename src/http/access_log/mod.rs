@@ -5,8 +5,12 @@ mod buffer;
 mod date;
 mod entry;
 mod escape;
+mod format;
 mod layer;
+mod needs;
 mod record;
+mod sample;
+mod user;
 
 pub(crate) use buffer::LogBuffer;
 pub(crate) use entry::Logged;

@@ -127,10 +127,6 @@ impl Job {
         if is_left_out {
             return Plan::Fields(encoding);
         }
-        // Bodies that no layer may read are sent as they are: they are files, which are large.
-        if !body.is_readable() {
-            return Plan::Leave;
-        }
         if length.is_none_or(|length| length > ONE_GO) {
             return Plan::Stream(encoding);
         }

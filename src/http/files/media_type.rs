@@ -2,8 +2,17 @@
 
 use http::header::HeaderValue;
 
+use super::path::extension;
+
+/// The type of the file at a path.
+pub(super) fn of_path(path: &str) -> HeaderValue {
+    let extension = extension(path);
+    let guessed = mime_guess::from_ext(&extension).first_raw();
+    of(&extension, guessed.map(HeaderValue::from_static).as_ref())
+}
+
 /// The type for an extension in small letters, given what `mime_guess` said. Text is UTF-8.
-pub(super) fn of(extension: &str, guessed: Option<&HeaderValue>) -> HeaderValue {
+fn of(extension: &str, guessed: Option<&HeaderValue>) -> HeaderValue {
     if let Some(known) = known(extension) {
         return HeaderValue::from_static(known);
     }

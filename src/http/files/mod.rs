@@ -1,40 +1,49 @@
 //! The site that is a folder of files.
 //!
-//! tower-http's `ServeDir` answers, over a backend that cannot leave the folder. Around it is
-//! what it does not do, or does otherwise than nginx and Express: hidden files, `If-Range`,
-//! lenient ranges, `HEAD` exactly as `GET`, 403, redirects that stay on this host, and pages.
+//! A request's path is made plain (`path`), what it means is looked for (`search`) in the cache
+//! or in the folder (`root`), conditions and ranges are judged (`conditions`, `range`), and the
+//! answer is put together from prepared parts (`respond`). Small files are in memory; larger ones
+//! are sent by the kernel (`file_body`). Links may lead anywhere inside the folder but not out of
+//! it, hidden files are not there, redirects stay on this host, and `HEAD` is exactly as `GET`.
 
-mod backend;
+mod cache;
+mod conditions;
 mod file_body;
+mod found;
+mod glob;
+mod hot;
+mod keeping;
 mod media_type;
 mod path;
 mod range;
+mod respond;
 mod root;
+mod search;
+mod select;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use file_body::FileBody;
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use futures_util::FutureExt;
-use http::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, LOCATION,
-    RANGE,
-};
-use http::{Method, Request, Response, StatusCode, Uri};
-use percent_encoding::percent_decode_str;
-use tower_http::services::ServeDir;
-use tower_http::services::fs::{DefaultServeDirFallback, ServeFileSystemResponseBody};
+use futures_util::future::{Either, LocalBoxFuture};
+use http::{Method, Request, Response, StatusCode};
 
-use self::file_body::FileBody;
-use self::range::Wanted;
-use self::root::Root;
+use self::search::{Outcome, Patience, Searched};
 use super::Body;
 use super::page::{method_not_allowed, page};
+use crate::config::{Gzip, StaticFiles};
+use crate::sys::region::Window;
+
+/// How often what is not in memory is fetched before an answer is made without caring where it
+/// comes from: a file, and what lies beside it.
+const FETCHES: usize = 3;
 
 /// Why a folder cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -51,19 +60,10 @@ pub(crate) enum FilesError {
     },
 }
 
-/// Answers `GET` and `HEAD` from a folder. Every answer is there at once.
+/// Answers `GET` and `HEAD` from a folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Files {
-    root: Root,
-    serve: ServeDir<DefaultServeDirFallback, Root>,
-}
-
-/// What the answers depend on, apart from the method.
-struct Asked {
-    uri: Uri,
-    headers: HeaderMap,
-    /// The extension of the file, for its type.
-    extension: String,
+    searched: Rc<Searched>,
 }
 
 impl Files {
@@ -71,196 +71,83 @@ impl Files {
     ///
     /// # Errors
     /// When it is no folder that can be opened.
-    pub(crate) fn open(path: &Path) -> Result<Self, FilesError> {
-        let opened = Root::open(path);
+    pub(crate) fn open(path: &Path, rules: &StaticFiles, gzip: &Gzip) -> Result<Self, FilesError> {
+        let opened = root::Root::open(path);
         let root = opened.map_err(|source| FilesError::Open {
             path: path.into(),
             source,
         })?;
-        let serve = ServeDir::with_backend("", root.clone()).ignore_multi_range_requests(true);
-        Ok(Self { root, serve })
+        Ok(Self {
+            searched: Rc::new(Searched::new(root, rules.clone(), gzip)),
+        })
     }
 
-    /// The whole answer, so far as the client is concerned.
-    fn answer<B>(&mut self, request: Request<B>) -> Response<Body> {
+    /// The whole answer, so far as the client is concerned; or what must be fetched from a disk
+    /// before there can be one.
+    fn answer<B>(
+        &self,
+        request: &Request<B>,
+        patience: Patience,
+    ) -> Result<Response<Body>, Window> {
         let is_head = match *request.method() {
             Method::GET => false,
             Method::HEAD => true,
-            _ => return method_not_allowed("GET, HEAD"),
+            _ => return Ok(method_not_allowed("GET, HEAD")),
         };
-        let Some(extension) = path::extension(request.uri().path()) else {
-            return page(StatusCode::NOT_FOUND);
+        let Some(path) = path::normalise(request.uri().path()) else {
+            return Ok(page(StatusCode::NOT_FOUND));
         };
-        let (parts, _) = request.into_parts();
-        let asked = Asked {
-            uri: parts.uri,
-            headers: parts.headers,
-            extension,
-        };
-        if !is_head {
-            return self.get(&asked);
-        }
-        self.whole(&asked).map(|_| Body::empty()) // a range is defined for GET only
+        Ok(
+            match self.searched.look(&path, request.headers(), patience)? {
+                Outcome::File(found) => {
+                    respond::file(&found, request.headers(), is_head, &self.searched)
+                }
+                Outcome::Folder => respond::to_folder(request.uri()),
+                Outcome::Status(status) => page(status),
+            },
+        )
     }
 
-    /// `Range` counts unless `If-Range` says that the client holds another version.
-    fn get(&mut self, asked: &Asked) -> Response<Body> {
-        let Some(range) = self.range(asked) else {
-            return self.whole(asked);
-        };
-        let response = self.ask(asked, Some(range));
-        let is_piece = matches!(
-            response.status(),
-            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE
-        );
-        if is_piece && !is_same_version(&asked.headers, response.headers()) {
-            return self.whole(asked);
+    /// Fetches what is not in memory on a thread that may wait, then answers.
+    async fn answer_later(self, request: Request<Body>, mut cold: Window) -> Response<Body> {
+        for fetch in 1..=FETCHES {
+            let fetched = tokio::task::spawn_blocking(move || file_body::warm(&cold)).await;
+            if let Ok(Err(error)) = &fetched {
+                tracing::debug!(%error, "a file could not be fetched");
+            }
+            let patience = if fetch < FETCHES {
+                Patience::InMemory
+            } else {
+                Patience::Any
+            };
+            match self.answer(&request, patience) {
+                Ok(response) => return response,
+                Err(window) => cold = window,
+            }
         }
-        response
-    }
-
-    fn whole(&mut self, asked: &Asked) -> Response<Body> {
-        self.ask(asked, None)
-    }
-
-    /// The range to ask `ServeDir` for; what it cannot tell without the file's length.
-    fn range(&self, asked: &Asked) -> Option<HeaderValue> {
-        let wanted = Wanted::of(&asked.headers)?;
-        let decoded = percent_decode_str(asked.uri.path()).decode_utf8().ok()?;
-        let mut path = Path::new(".").join(decoded.trim_start_matches('/'));
-        if decoded.ends_with('/') {
-            path.push("index.html");
-        }
-        let found = self.root.stat(&path).ok()?;
-        wanted.resolve(found.len())
-    }
-
-    /// One question to `ServeDir`. It would send anything but files and 404 without a page.
-    fn ask(&mut self, asked: &Asked, range: Option<HeaderValue>) -> Response<Body> {
-        let answer = self.serve.try_call(question(asked, range)).now_or_never();
-        let waited = || Err(io::Error::other("a file's backend had to wait"));
-        match answer.unwrap_or_else(waited) {
-            Ok(response) => finish(asked, response),
-            Err(error) => page(status_of(&error)),
-        }
+        page(StatusCode::SERVICE_UNAVAILABLE) // with any patience there was an answer
     }
 }
 
 impl tower::Service<Request<Body>> for Files {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Ready<Result<Response<Body>, Infallible>>;
+    type Future = Either<
+        Ready<Result<Response<Body>, Infallible>>,
+        LocalBoxFuture<'static, Result<Response<Body>, Infallible>>,
+    >;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        ready(Ok(self.answer(request)))
-    }
-}
-
-/// A `GET` with the fields that `ServeDir` looks at; of each it would read the first line only.
-fn question(asked: &Asked, range: Option<HeaderValue>) -> Request<()> {
-    let mut request = Request::new(());
-    *request.uri_mut() = asked.uri.clone();
-    let headers = request.headers_mut();
-    for name in [
-        IF_MATCH,
-        IF_NONE_MATCH,
-        IF_MODIFIED_SINCE,
-        IF_UNMODIFIED_SINCE,
-    ] {
-        if let Some(value) = joined(&asked.headers, &name) {
-            headers.insert(name, value);
-        }
-    }
-    range.map(|range| headers.insert(RANGE, range));
-    request
-}
-
-/// All lines of a field as the one list that they mean (RFC 9110, 5.3).
-fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
-    let mut lines = headers.get_all(name).iter();
-    let first = lines.next()?.clone();
-    let Some(second) = lines.next() else {
-        return Some(first);
-    };
-    let mut list = first.as_bytes().to_vec();
-    for line in std::iter::once(second).chain(lines) {
-        list.extend_from_slice(b", ");
-        list.extend_from_slice(line.as_bytes());
-    }
-    HeaderValue::from_bytes(&list).ok()
-}
-
-/// Whether `If-Range` allows a piece of this version (RFC 9110, 13.1.5): the very ETag, or the
-/// very date. A weak ETag is never equal to ours, which is strong.
-fn is_same_version(asked: &HeaderMap, answered: &HeaderMap) -> bool {
-    let Some(condition) = asked.get(IF_RANGE) else {
-        return true;
-    };
-    [ETAG, LAST_MODIFIED]
-        .iter()
-        .any(|name| answered.get(name) == Some(condition))
-}
-
-/// Puts what is missing into an answer of `ServeDir`.
-fn finish(asked: &Asked, response: Response<ServeFileSystemResponseBody>) -> Response<Body> {
-    let (mut parts, body) = response.into_parts();
-    match parts.status {
-        StatusCode::OK | StatusCode::PARTIAL_CONTENT => {
-            let media_type = media_type::of(&asked.extension, parts.headers.get(CONTENT_TYPE));
-            parts.headers.insert(CONTENT_TYPE, media_type);
-            let body = Body::new(FileBody::new(body, length(&parts.headers)));
-            Response::from_parts(parts, body)
-        }
-        StatusCode::NOT_MODIFIED => Response::from_parts(parts, Body::empty()),
-        StatusCode::TEMPORARY_REDIRECT => to_folder(&asked.uri),
-        status => {
-            let mut response = page(status);
-            response.headers_mut().extend(parts.headers); // Content-Range of 416
-            response
-        }
-    }
-}
-
-/// The length that `ServeDir` announces with each file.
-fn length(headers: &HeaderMap) -> u64 {
-    let field = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
-    field.and_then(|length| length.parse().ok()).unwrap_or(0)
-}
-
-/// Sends the client from `/dir` to `/dir/`, on whatever host it knows us by: a second slash in
-/// front would make another host of the first name.
-fn to_folder(uri: &Uri) -> Response<Body> {
-    let path = uri.path().trim_start_matches('/');
-    let (mark, query) = uri.query().map_or(("", ""), |query| ("?", query));
-    let Ok(location) = HeaderValue::try_from(format!("/{path}/{mark}{query}")) else {
-        return page(StatusCode::NOT_FOUND);
-    };
-    let mut response = page(StatusCode::MOVED_PERMANENTLY);
-    response.headers_mut().insert(LOCATION, location);
-    response
-}
-
-/// What a failure to look up or read a file means to the client.
-fn status_of(error: &io::Error) -> StatusCode {
-    use io::ErrorKind as Kind;
-    match (error.kind(), error.raw_os_error()) {
-        (Kind::PermissionDenied, _) => StatusCode::FORBIDDEN,
-        // Names too long, links that lead outside or in circles, a file used as a folder.
-        (Kind::NotFound | Kind::NotADirectory | Kind::CrossesDevices, _)
-        | (Kind::InvalidFilename | Kind::InvalidInput, _)
-        | (_, Some(libc::ELOOP)) => StatusCode::NOT_FOUND,
-        (Kind::WouldBlock, _) | (_, Some(libc::EMFILE | libc::ENFILE)) => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        _ => {
-            tracing::error!(%error, "cannot read a file");
-            StatusCode::INTERNAL_SERVER_ERROR
+        match self.answer(&request, Patience::InMemory) {
+            Ok(response) => Either::Left(ready(Ok(response))),
+            Err(cold) => {
+                let later = self.clone().answer_later(request, cold);
+                Either::Right(Box::pin(async { Ok(later.await) }))
+            }
         }
     }
 }

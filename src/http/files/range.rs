@@ -1,9 +1,7 @@
-//! `Range` fields (RFC 9110, 14). `ServeDir` cuts the pieces; here is what it judges too
-//! strictly: other units, malformed ranges, several of them, suffixes longer than the file, and
-//! ranges of empty files.
+//! `Range` fields (RFC 9110, 14). What is not one well-formed range of bytes is ignored.
 
 use http::HeaderMap;
-use http::header::{HeaderValue, RANGE};
+use http::header::RANGE;
 
 /// One range, before the length of the file is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,20 +45,31 @@ impl Wanted {
         }
     }
 
-    /// The field that makes `ServeDir` answer rightly for a file of `length` bytes; `None` when
-    /// it should send the whole file.
-    pub(super) fn resolve(self, length: u64) -> Option<HeaderValue> {
-        let text = match self {
+    /// What that is of a file of `length` bytes.
+    pub(super) fn of_length(self, length: u64) -> Piece {
+        match self {
             Self::From(first, last) if first < length => {
                 let last = last.unwrap_or(u64::MAX).min(length - 1);
-                format!("bytes={first}-{last}")
+                Piece::Part(first, last + 1)
             }
-            Self::Last(count @ 1..) if length > 0 => format!("bytes=-{}", count.min(length)),
-            Self::Last(1..) => return None, // all of nothing: there is no way to say 206
-            Self::From(..) | Self::Last(0) => format!("bytes={}-", length.saturating_add(1)),
-        };
-        HeaderValue::try_from(text).ok()
+            Self::Last(count @ 1..) if length > 0 => {
+                Piece::Part(length - count.min(length), length)
+            }
+            Self::Last(1..) => Piece::All, // all of nothing: there is no way to say 206
+            Self::From(..) | Self::Last(0) => Piece::Nothing,
+        }
     }
+}
+
+/// What a range is of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// The file.
+    All,
+    /// From the first number up to, not including, the second.
+    Part(u64, u64),
+    /// Nothing of it: the range lies behind its end.
+    Nothing,
 }
 
 /// Digits; a number too large for us is past the end of any file.
@@ -103,9 +112,10 @@ mod tests {
     #[test]
     fn two_fields_are_two_ranges() {
         let mut headers = HeaderMap::new();
-        headers.append(RANGE, HeaderValue::from_static("bytes=0-1"));
+        let field = http::HeaderValue::from_static;
+        headers.append(RANGE, field("bytes=0-1"));
         assert!(Wanted::of(&headers).is_some());
-        headers.append(RANGE, HeaderValue::from_static("bytes=2-3"));
+        headers.append(RANGE, field("bytes=2-3"));
         assert_eq!(Wanted::of(&headers), None);
     }
 }

@@ -15,6 +15,7 @@ use super::socket::{Arrival, Peer, Socket};
 
 use crate::http::BodyWatch;
 use crate::sys::clock::now_ms;
+use crate::sys::region::is_region;
 
 /// One client. The task owns the talk; everybody else only looks, and leaves a verdict.
 pub(super) struct Client {
@@ -311,6 +312,7 @@ impl Client {
 fn status_of(parts: &[IoSlice<'_>]) -> u16 {
     let digits = parts
         .first()
+        .filter(|head| !is_region(head))
         .and_then(|head| head.get(9..12))
         .unwrap_or_default();
     std::str::from_utf8(digits)

@@ -3,15 +3,23 @@
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::socket::{MsgFlags, Shutdown, SockaddrStorage, getpeername, recv, shutdown};
+use nix::sys::socket::{
+    MsgFlags, Shutdown, SockaddrStorage, getpeername, recv, send, sendmsg, shutdown,
+};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+use crate::sys::region::{Window, find, is_region, send_file};
+
+/// The most of a file that is copied at a time where it cannot be sent by the kernel alone.
+const COPY_MAX: usize = 64 * 1024;
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,9 +97,30 @@ impl Socket {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let Some(first) = parts.iter().position(|part| is_region(part)) {
+            return self.poll_send_file(cx, parts, first);
+        }
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+        }
+    }
+
+    /// The same where `parts[first]` is a part of a file.
+    fn poll_send_file(
+        &self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+        first: usize,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_write_ready(cx))?;
+            let send = || send_up_to_file(self.as_fd(), &parts[..=first], send_file);
+            // Forgets a readiness that was not true, so the next turn waits.
+            match self.try_io(Interest::WRITABLE, send) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
         }
     }
 
@@ -110,7 +139,7 @@ impl Socket {
                 return Poll::Ready(Arrival::Broken);
             }
             // `try_io` forgets a readiness that was not true, so the next turn waits.
-            match arrival(&self.try_io(|| peek(self.as_fd()))) {
+            match arrival(&self.try_io(Interest::READABLE, || peek(self.as_fd()))) {
                 Arrival::Nothing => {}
                 arrival => return Poll::Ready(arrival),
             }
@@ -150,10 +179,17 @@ impl Socket {
         }
     }
 
-    fn try_io<T>(&self, read: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(stream) => stream.try_io(Interest::READABLE, read),
-            Self::Unix(stream) => stream.try_io(Interest::READABLE, read),
+            Self::Tcp(stream) => stream.poll_write_ready(cx),
+            Self::Unix(stream) => stream.poll_write_ready(cx),
+        }
+    }
+
+    fn try_io<T>(&self, interest: Interest, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match self {
+            Self::Tcp(stream) => stream.try_io(interest, act),
+            Self::Unix(stream) => stream.try_io(interest, act),
         }
     }
 }
@@ -165,6 +201,53 @@ impl AsFd for Socket {
             Self::Unix(stream) => stream.as_fd(),
         }
     }
+}
+
+/// Sends what stands before a part of a file, and then of that as much as the kernel takes. The
+/// mark of more to come keeps a head from travelling alone.
+fn send_up_to_file(
+    socket: BorrowedFd<'_>,
+    parts: &[IoSlice<'_>],
+    send_file: impl FnOnce(BorrowedFd<'_>, &Window) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let Some((file, before)) = parts.split_last() else {
+        return Ok(0);
+    };
+    let mut sent = 0;
+    if !before.is_empty() {
+        let more = MsgFlags::from_bits_retain(libc::MSG_MORE); // nix has no name for it
+        let flags = more | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        sent = sendmsg::<()>(socket.as_raw_fd(), before, &[], flags, None)?;
+        if sent < before.iter().map(|part| part.len()).sum() {
+            return Ok(sent);
+        }
+    }
+    let window = find(file).ok_or_else(|| io::Error::other("a part of a file has gone"))?;
+    let result = match send_file(socket, &window) {
+        Err(error) if cannot_send_files(&error) => copy_file(socket, &window),
+        result => result,
+    };
+    match result {
+        // What went before must be told; the error comes again at the next try.
+        Err(_) if sent > 0 => Ok(sent),
+        result => result.map(|file| sent + file),
+    }
+}
+
+/// Not every file system can, and not every kind of socket.
+fn cannot_send_files(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP)
+    )
+}
+
+/// The slow way: by way of our memory.
+fn copy_file(socket: BorrowedFd<'_>, window: &Window) -> io::Result<usize> {
+    let mut space = vec![0; window.len.min(COPY_MAX)];
+    let read = window.file.read_at(&mut space, window.offset)?;
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    Ok(send(socket.as_raw_fd(), &space[..read], flags)?)
 }
 
 /// One system call tells the family and the address.
@@ -196,5 +279,52 @@ fn arrival(peeked: &io::Result<usize>) -> Arrival {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Arrival::Nothing,
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Arrival::Nothing,
         Err(_) => Arrival::Broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream as Pair;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::sys::region::Region;
+
+    /// Sends a head and a file by `send`, and returns what arrived.
+    fn sent_by(send: fn(BorrowedFd<'_>, &Window) -> io::Result<usize>) -> (usize, Vec<u8>) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        let window = Window {
+            file: Arc::<File>::new(file),
+            offset: 2,
+            len: 5,
+        };
+        let region = Region::new(window).unwrap();
+        let parts = [IoSlice::new(b"head "), IoSlice::new(region.as_ref())];
+        let (ours, mut theirs) = Pair::pair().unwrap();
+        let count = send_up_to_file(ours.as_fd(), &parts, send).unwrap();
+        drop(ours);
+        let mut arrived = Vec::new();
+        theirs.read_to_end(&mut arrived).unwrap();
+        (count, arrived)
+    }
+
+    #[test]
+    fn a_head_and_a_file_leave_together() {
+        assert_eq!(sent_by(send_file), (10, b"head 23456".to_vec()));
+    }
+
+    #[test]
+    fn a_file_that_the_kernel_cannot_send_is_copied() {
+        let refused = |_: BorrowedFd<'_>, _: &Window| Err(io::Error::from(nix::Error::EINVAL));
+        assert_eq!(sent_by(refused), (10, b"head 23456".to_vec()));
+    }
+
+    #[test]
+    fn a_head_that_left_before_a_failure_is_counted() {
+        let refused = |_: BorrowedFd<'_>, _: &Window| Err(io::Error::from(nix::Error::EAGAIN));
+        assert_eq!(sent_by(refused), (5, b"head ".to_vec()));
     }
 }

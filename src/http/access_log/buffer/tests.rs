@@ -1,53 +1,86 @@
 //! Lines into files, pipes that are stuck, pipes that are gone, and full disks.
 
-use std::fs;
-use std::io::{Read, Seek};
-use std::os::unix::net::UnixStream;
-use std::time::Duration;
+#![allow(clippy::disallowed_methods, reason = "a test may play the other side")]
 
-use http::{Method, Uri, Version};
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek};
+use std::os::unix::net::UnixStream;
+
+use http::{Method, Version};
+use nix::fcntl::{FcntlArg, fcntl};
 
 use super::super::record::RequestLine;
 use super::*;
-use crate::http::PeerAddr;
+use crate::config::{LogFormat, LogTarget, Ratio};
+use crate::scoreboard::{RowId, Scoreboard};
 
-fn push(log: &LogBuffer, target: &str) {
-    let uri: Uri = target.parse().unwrap();
-    log.push(&Record {
-        peer: PeerAddr::Unix,
-        user: None,
+fn record(url: &str) -> Record<'_> {
+    Record {
         line: Some(RequestLine {
             method: &Method::GET,
-            uri: &uri,
+            url,
             version: Version::HTTP_11,
         }),
-        status: 200,
-        bytes: 1,
-        referer: None,
-        user_agent: None,
+        length: Some(1),
         response_time: Some(Duration::ZERO),
-        total_time: Duration::ZERO,
-    });
+        ..Record::unread(PeerAddr::Unix, 200)
+    }
 }
 
-fn log_to(target: impl Into<OwnedFd>) -> LogBuffer {
-    LogBuffer::new(LogFormat::Tiny, SlotId(0), 1, target)
+fn push(log: &LogBuffer, url: &str) {
+    log.push(&record(url), None);
+}
+
+fn row() -> Row<'static> {
+    let board: &'static Scoreboard = Box::leak(Box::new(Scoreboard::create().unwrap()));
+    board.row(RowId(0))
+}
+
+fn log_of(
+    format: LogFormat,
+    on_overflow: Overflow,
+    target: impl Into<OwnedFd>,
+) -> (LogBuffer, Row<'static>) {
+    let config = config::AccessLog {
+        path: LogTarget::Stdout,
+        format,
+        sample: Ratio::ONE,
+        buffer: 64 << 10,
+        on_overflow,
+    };
+    let row = row();
+    (LogBuffer::new(&config, (SlotId(0), 1), row, target), row)
+}
+
+fn log_to(target: impl Into<OwnedFd>) -> (LogBuffer, Row<'static>) {
+    log_of(LogFormat::Tiny, Overflow::Drop, target)
 }
 
 fn line(target: &str) -> String {
     format!("GET {target} 200 1 - 0.000 ms\n")
 }
 
+/// Until all is written that can be.
+fn finish(log: &LogBuffer, within: Duration) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    runtime.unwrap().block_on(log.finish(within));
+}
+
+fn finish_all(log: &LogBuffer) {
+    finish(log, Duration::from_secs(60));
+}
+
 #[test]
 fn lines_wait_for_a_flush_or_a_full_batch() {
     let mut file = tempfile::tempfile().unwrap();
-    let log = log_to(file.try_clone().unwrap());
+    let (log, row) = log_to(file.try_clone().unwrap());
     push(&log, "/a");
+    assert!(log.is_settled() && log.inner.borrow().batches.is_idle());
     assert_eq!(file.metadata().unwrap().len(), 0);
     log.flush();
-    log.flush();
+    finish_all(&log);
     let mut text = String::new();
     file.rewind().unwrap();
     file.read_to_string(&mut text).unwrap();
@@ -55,119 +88,181 @@ fn lines_wait_for_a_flush_or_a_full_batch() {
     for _ in 0..=BATCH / line("/").len() {
         push(&log, "/");
     }
-    assert!(file.metadata().unwrap().len() >= BATCH as u64);
+    assert!(
+        log.inner.borrow().lines.len() < BATCH,
+        "a full batch was not handed over"
+    );
+    finish_all(&log);
+    assert_eq!(
+        row.counters().log_lines,
+        2 + (BATCH / line("/").len()) as u64
+    );
 }
 
 #[test]
 fn another_file_begins_after_the_last_line_of_the_first() {
     let folder = tempfile::tempdir().unwrap();
     let (old, new) = (folder.path().join("old"), folder.path().join("new"));
-    let log = log_to(File::create(&old).unwrap());
+    let (log, _) = log_to(File::create(&old).unwrap());
     push(&log, "/1");
     log.replace(File::create(&new).unwrap());
     push(&log, "/2");
-    log.flush();
+    finish_all(&log);
+    assert!(log.is_settled());
     assert_eq!(fs::read_to_string(old).unwrap(), line("/1"));
     assert_eq!(fs::read_to_string(new).unwrap(), line("/2"));
 }
 
 #[test]
-fn a_pipe_gets_whole_lines_in_small_pieces() {
-    let (mut reader, writer) = io::pipe().unwrap();
-    let target = Target::new(writer.into());
-    let long = format!("{}\n", "x".repeat(5000));
-    let lines = format!(
-        "{}{}{long}end\n",
-        "a\n".repeat(2000),
-        "b".repeat(94) + "\n" + "c\n"
-    );
-    let mut rest = lines.as_bytes();
-    let mut sizes = Vec::new();
-    while !rest.is_empty() {
-        let piece = target.piece(rest);
-        assert!(piece.ends_with(b"\n"));
-        sizes.push(piece.len());
-        rest = &rest[piece.len()..];
-    }
-    assert_eq!(sizes, [4000 + 95, 2, 5001, 4]);
-    let log = log_to(target.file);
-    push(&log, "/a");
-    log.flush();
-    drop(log);
-    let mut text = String::new();
-    reader.read_to_string(&mut text).unwrap();
-    assert_eq!(text, line("/a"));
-}
-
-#[test]
 fn a_reader_that_does_not_read_costs_lines_but_no_waiting() {
     let (mut reader, writer) = io::pipe().unwrap();
-    let log = log_to(writer);
+    let (log, row) = log_to(writer);
     let target = format!("/{}", "x".repeat(1000));
-    let (one, count) = (line(&target).len(), 1000);
-    for _ in 0..count {
+    for _ in 0..1000 {
         push(&log, &target);
-    }
-    let lost = log.dropped();
-    assert!(lost > 0);
-    assert!(log.inner.borrow().lines.len() <= LIMIT);
-    let mut read = 0;
-    let mut buffer = vec![0; 1 << 20];
-    while !log.inner.borrow().lines.is_empty() {
-        read += reader.read(&mut buffer).unwrap();
         log.flush();
     }
+    let lost = row.counters().log_dropped;
+    assert!(lost > 800, "{lost}");
+    assert!(log.inner.borrow().held() <= log.limit);
+    let read = std::thread::spawn(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    });
+    finish_all(&log);
     drop(log);
-    read += reader.read_to_end(&mut Vec::new()).unwrap();
+    let text = read.join().unwrap();
+    let (marks, lines): (Vec<_>, Vec<_>) = text.lines().partition(|line| line.starts_with('#'));
+    assert!(lines.iter().all(|it| format!("{it}\n") == line(&target)));
+    assert_eq!(row.counters().log_lines, lines.len() as u64);
+    assert_eq!(row.counters().log_dropped, 1000 - lines.len() as u64);
+    let marked = marks.iter().map(|mark| {
+        let (_, rest) = mark.split_once("log_dropped=").unwrap();
+        rest.split(' ').next().unwrap().parse::<u64>().unwrap()
+    });
+    assert_eq!(marked.sum::<u64>(), lost, "{marks:?}");
+}
+
+#[test]
+fn lines_that_are_given_up_are_counted() {
+    let (_reader, writer) = io::pipe().unwrap();
+    let (log, row) = log_to(writer);
+    let target = format!("/{}", "x".repeat(1000));
+    for _ in 0..1000 {
+        push(&log, &target);
+    }
+    finish(&log, Duration::from_millis(50));
+    let counters = row.counters();
     assert_eq!(
-        (read / one, read % one),
-        (count - usize::try_from(lost).unwrap(), 0)
+        counters.log_dropped + counters.log_lines,
+        1000,
+        "{counters:?}"
     );
 }
 
 #[test]
-fn a_reader_that_has_gone_costs_lines_and_nothing_else() {
+fn where_responses_wait_no_line_is_lost() {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let (log, row) = log_of(LogFormat::Tiny, Overflow::Block, writer);
+    let target = format!("/{}", "x".repeat(1000));
+    assert!(!log.is_blocked());
+    for _ in 0..1000 {
+        push(&log, &target);
+    }
+    assert!(log.is_blocked());
+    let read = std::thread::spawn(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    });
+    finish_all(&log);
+    assert!(!log.is_blocked());
+    drop(log);
+    assert_eq!(read.join().unwrap(), line(&target).repeat(1000));
+    assert_eq!(row.counters().log_dropped, 0);
+}
+
+#[test]
+fn a_reader_that_has_gone_costs_every_line_once() {
     let (reader, writer) = UnixStream::pair().unwrap();
-    let log = log_to(writer);
     drop(reader);
+    let (log, row) = log_to(writer);
     push(&log, "/a");
     push(&log, "/b");
+    finish_all(&log);
+    assert_eq!(row.counters().log_dropped, 2);
     log.flush();
-    assert_eq!(log.dropped(), 2);
-    log.flush();
-    assert_eq!(log.dropped(), 2);
+    finish_all(&log);
+    assert_eq!(row.counters().log_dropped, 2);
 }
 
 #[test]
-fn a_full_disk_costs_lines_and_nothing_else() {
+fn a_full_disk_costs_lines_and_the_next_file_says_how_many() {
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let log = log_to(full);
+    let (log, row) = log_to(full);
     push(&log, "/a");
-    log.flush();
-    assert_eq!(log.dropped(), 1);
-}
-
-#[test]
-fn half_a_line_at_the_end_of_a_full_disk_is_ended_before_the_next() {
-    let full = memfd_create("full", MFdFlags::MFD_ALLOW_SEALING).unwrap();
-    let full = File::from(full);
-    full.set_len(8192).unwrap();
-    fcntl(&full, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW)).unwrap();
-    let log = log_to(full);
-    let target = format!("/{}", "x".repeat(4986));
-    assert!(2 * line(&target).len() > 8192);
-    push(&log, &target);
-    push(&log, &target);
-    log.flush();
-    assert_eq!(log.dropped(), 1);
+    push(&log, "/b");
+    finish_all(&log);
+    assert_eq!(row.counters().log_dropped, 2);
     let mut file = tempfile::tempfile().unwrap();
-    log.inner.borrow_mut().target.file = file.try_clone().unwrap();
-    for target in ["/a", "/b"] {
-        push(&log, target);
-        log.flush();
-    }
+    log.replace(file.try_clone().unwrap());
+    push(&log, "/c");
+    finish_all(&log);
     let mut text = String::new();
     file.rewind().unwrap();
     file.read_to_string(&mut text).unwrap();
-    assert_eq!(text, format!("\n{}{}", line("/a"), line("/b")));
+    let (mark, rest) = text.split_once('\n').unwrap();
+    assert!(mark.contains(" log_dropped=2 "), "{text}");
+    assert_eq!(rest, line("/c"));
+}
+
+#[test]
+fn a_long_line_is_cut_for_a_pipe_and_json_stays_json() {
+    let url = format!("/{}", "\"".repeat(9000));
+    for format in [LogFormat::Tiny, LogFormat::Json] {
+        let (reader, writer) = io::pipe().unwrap();
+        let (log, _) = log_of(format.clone(), Overflow::Drop, writer);
+        let record = Record {
+            referer: Some(url.as_bytes()),
+            user_agent: Some(url.as_bytes()),
+            id: Some(url.as_bytes()),
+            ..record(&url)
+        };
+        log.push(&record, None);
+        finish_all(&log);
+        drop(log);
+        let text = io::read_to_string(reader).unwrap();
+        assert!(
+            text.len() <= PIECE && text.ends_with('\n'),
+            "{}",
+            text.len()
+        );
+        let is_json = serde_json::from_str::<serde_json::Value>(&text).is_ok();
+        assert_eq!(is_json, format == LogFormat::Json);
+    }
+}
+
+#[test]
+fn who_waits_is_woken_when_something_was_written() {
+    let (mut reader, writer) = io::pipe().unwrap();
+    fcntl(&reader, FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
+    let (log, _) = log_of(LogFormat::Tiny, Overflow::Block, writer);
+    while !log.is_blocked() {
+        push(&log, "/");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    let copy = std::thread::spawn(move || io::copy(&mut reader, &mut io::sink()));
+    runtime.unwrap().block_on(std::future::poll_fn(|cx| {
+        log.wake_later(cx.waker(), None);
+        match log.is_blocked() {
+            true => std::task::Poll::Pending,
+            false => std::task::Poll::Ready(()),
+        }
+    }));
+    finish_all(&log);
+    drop(log);
+    copy.join().unwrap().unwrap();
 }

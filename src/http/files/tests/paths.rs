@@ -88,7 +88,9 @@ fn what_is_no_file_is_not_there_and_nobody_waits_for_it() {
 fn a_folder_that_is_none_cannot_be_opened() {
     let site = Site::new();
     for name in ["none", "digits.txt"] {
-        let error = Files::open(&site.path(name)).unwrap_err().to_string();
+        let error = Files::open(&site.path(name), &StaticFiles::default(), &Gzip::default())
+            .unwrap_err()
+            .to_string();
         assert!(
             error.starts_with("cannot open the folder /") && error.ends_with(name),
             "{error}"
@@ -102,7 +104,7 @@ fn for_many<S: Strategy>(strategy: &S, test: impl Fn(&Site, S::Value)) {
     symlink("..", site.path("out")).unwrap();
     let config = ProptestConfig {
         failure_persistence: None,
-        cases: 4096,
+        cases: 10_000,
         ..ProptestConfig::default()
     };
     let tested = TestRunner::new(config).run(strategy, |value| {
