@@ -41,12 +41,15 @@ fn log_line(criterion: &mut Criterion) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// A small file: found, and the head of its answer made.
+/// A small file: found in memory, and the head of its answer made.
 fn files(criterion: &mut Criterion) -> Result<(), BoxError> {
     let folder = tempfile::tempdir()?;
     fs::write(folder.path().join("1k.bin"), [7; 1024])?;
     let mut files = Folder::open(folder.path())?;
-    let status = files.get("/1k.bin").map(|response| response.status());
+    let first = files.get("/1k.bin"); // from the disk, which may take more than a moment
+    let status = first
+        .or_else(|| files.get("/1k.bin"))
+        .map(|response| response.status());
     if status != Some(http::StatusCode::OK) {
         return Err(format!("the file is not served: {status:?}").into());
     }

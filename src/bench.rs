@@ -15,8 +15,8 @@ use http::header::{REFERER, USER_AGENT};
 use http::{Request, Response};
 use hyper::service::Service;
 
-use crate::config::LogFormat;
-use crate::http::{AccessLog, Body, BoxError, Files, InFlight, LogBuffer, PeerAddr};
+use crate::config::{self, Gzip, LogFormat, LogTarget, Overflow, Ratio, StaticFiles};
+use crate::http::{AccessLog, Body, BoxError, Files, InFlight, LogBuffer, PeerAddr, RequestIds};
 use crate::scoreboard::{Row, RowId, Scoreboard, SlotId};
 
 /// A row of a scoreboard of its own, which stays until the process ends.
@@ -70,16 +70,26 @@ impl Logging {
     /// # Errors
     /// When there is no `/dev/null`, or the kernel grants no memory.
     pub fn new(line: Line) -> io::Result<Self> {
+        let row = row()?;
         let format = match line {
             Line::Off => None,
             Line::Combined => Some(LogFormat::Combined),
             Line::Json => Some(LogFormat::Json),
         };
         let target = OpenOptions::new().append(true).open("/dev/null")?;
-        let log = format.map(|format| Rc::new(LogBuffer::new(format, SlotId(0), 1, target)));
-        let row = row()?;
+        let log = format.map(|format| {
+            let config = config::AccessLog {
+                path: LogTarget::Stdout, // has been opened already
+                format,
+                sample: Ratio::ONE,
+                buffer: 256 << 10,
+                on_overflow: Overflow::Drop,
+            };
+            Rc::new(LogBuffer::new(&config, (SlotId(0), 1), row, target))
+        });
+        let ids = RequestIds::new(Some("x-request-id"));
         let table = InFlight::new(row, Duration::ZERO);
-        Ok(Self(AccessLog::new(Nothing, row, table, log)))
+        Ok(Self(AccessLog::new(Nothing, row, table, log, ids)))
     }
 
     /// What a browser asks for.
@@ -121,7 +131,7 @@ impl Service<Request<Body>> for Nothing {
     }
 }
 
-/// A folder of files, below the layers.
+/// A folder of files, below the layers, with its small files in memory.
 #[derive(Debug)]
 pub struct Folder(Files);
 
@@ -131,7 +141,11 @@ impl Folder {
     /// # Errors
     /// When it cannot be opened.
     pub fn open(path: &Path) -> Result<Self, BoxError> {
-        Ok(Self(Files::open(path)?))
+        Ok(Self(Files::open(
+            path,
+            &StaticFiles::default(),
+            &Gzip::default(),
+        )?))
     }
 
     /// The head of the answer and its body, unread; nothing when it is not there at once.
