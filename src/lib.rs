@@ -25,8 +25,9 @@
 //! [`Response`](::http::Response)`<`[`Body`]`>` that can be cloned. It is made once in each worker,
 //! after the fork: open pools and start tasks there and not before. It need not be `Send`, for
 //! a worker has one thread, and must not block that thread, for nothing else happens meanwhile.
-//! [`PeerAddr`] and [`RequestId`], in the request's extensions, say who asks and under which id.
-//! A panic or an error is answered with 500, an [`HttpError`] with its own status, a
+//! [`PeerAddr`] and [`RequestId`], in the request's extensions, say who asks and under which id;
+//! behind trusted proxies [`Forwarded`] says how. A panic or an error is answered with 500, an
+//! [`HttpError`] with its own status, a
 //! [`BodyTooLarge`] that is passed on with 413, a body that broke off with 400.
 //!
 //! `main` should do little before [`Server::run`]: the master forks, which it refuses to do once
@@ -34,7 +35,7 @@
 //!
 //! The guides, in the order of reading: [`configuration`](guide::configuration),
 //! [`reload_and_upgrade`](guide::reload_and_upgrade), [`signals`](guide::signals),
-//! [`life_of_a_worker`](guide::life_of_a_worker), [`architecture`](guide::architecture).
+//! [`life_of_a_worker`](guide::life_of_a_worker), [`errors`](guide::errors), [`architecture`](guide::architecture).
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]
@@ -52,7 +53,9 @@ mod server;
 mod sys;
 mod worker;
 
-pub use crate::http::{Body, BodyTooLarge, BoxError, HttpError, PeerAddr, RequestId};
+pub use crate::http::{
+    Body, BodyTooLarge, BoxError, Forwarded, HttpError, PeerAddr, ProxyAddr, RequestId,
+};
 pub use crate::server::Server;
 pub use crate::worker::WorkerContext;
 
@@ -63,6 +66,8 @@ pub mod guide {
     pub mod architecture {}
     #[doc = include_str!("docs/configuration.md")]
     pub mod configuration {}
+    #[doc = include_str!("docs/errors.md")]
+    pub mod errors {}
     #[doc = include_str!("docs/life-of-a-worker.md")]
     pub mod life_of_a_worker {}
     #[doc = include_str!("docs/reload-and-upgrade.md")]

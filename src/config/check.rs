@@ -10,6 +10,7 @@ use super::problem::{Place, Problem};
 use super::raw::Raw;
 use super::sources::Sources;
 use super::types::{Instances, Root};
+use super::usual;
 use super::winners::Winners;
 use crate::sys::user;
 
@@ -40,6 +41,7 @@ pub(super) fn check(
     check.error_pages();
     check.heartbeats();
     check.disk_budget();
+    usual::check(&check.config, &check.said, check.problems);
     let mut config = check.config;
     config.listen = listen::check(raw, env, problems);
     config

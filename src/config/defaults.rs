@@ -10,13 +10,14 @@ use super::types::{
     Listen, ListenAddress, Log, LogFormat, LogTarget, OnPanic, Overflow, Ratio, Root, StaticFiles,
     TryFile, Workers,
 };
+use super::usual::{Cors, Csrf, Endpoints, Limits, RealIp, SecurityHeaders};
 
 /// The port of the default address, unless `PORT` says another.
 pub(super) const PORT: u16 = 8080;
 
 /// What is compressed: texts, and formats that are not packed already. The same types as the
 /// database of the npm world (mime-db) calls compressible; the first ones are asked first.
-const COMPRESSED: [&str; 38] = [
+const COMPRESSED: [&str; 44] = [
     "text/*",
     "application/json",
     "application/javascript",
@@ -41,7 +42,13 @@ const COMPRESSED: [&str; 38] = [
     "application/x-ns-proxy-autoconfig",
     "application/x-sh",
     "application/x-tar",
-    "application/x-virtualbox-*",
+    "application/x-virtualbox-hdd",
+    "application/x-virtualbox-ova",
+    "application/x-virtualbox-ovf",
+    "application/x-virtualbox-vbox",
+    "application/x-virtualbox-vdi",
+    "application/x-virtualbox-vhd",
+    "application/x-virtualbox-vmdk",
     "application/x-www-form-urlencoded",
     "application/xml-dtd",
     "font/otf",
@@ -88,6 +95,12 @@ impl Config {
                 buffer: 256 << 10,
                 on_overflow: Overflow::Drop,
             },
+            real_ip: RealIp::unsaid(),
+            security_headers: SecurityHeaders::default(),
+            cors: Cors::default(),
+            csrf: Csrf::default(),
+            endpoints: Endpoints::default(),
+            limits: Limits::default(),
             log: Log {
                 level: "info".to_owned(),
                 format: AppLogFormat::Auto,

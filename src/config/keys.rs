@@ -4,8 +4,9 @@
 use super::Config;
 use super::key::{Key, Named};
 use super::kinds::{
-    Account, Count, Expiry, Field, File, Filter, Form, Globs, Kind, MediaTypes, Name, OneOf, Pages,
-    Part, Several, Size, Span, Switch, Target, Tries, Workforce,
+    Account, Count, Expiry, Field, FieldValue, Fields, File, Filter, Form, Globs, Kind, MediaTypes,
+    Methods, Name, OneOf, Origins, Pages, Part, Proxies, Several, Size, Span, Switch, Target,
+    Tries, UrlPath, Workforce,
 };
 use super::types::Listen;
 
@@ -114,6 +115,31 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     // Less than two batches would be lost too often; more is not a buffer but a leak.
     key!(access_log.buffer: Size, 64 << 10, 64 << 20),
     key!(access_log.on_overflow: OneOf),
+    key!(real_ip.trusted: Proxies),
+    key!(real_ip.header: OneOf),
+    key!(real_ip.recursive: Switch),
+    key!(security_headers.enabled: Switch),
+    key!(security_headers.strict_transport_security: FieldValue),
+    key!(security_headers.content_security_policy: FieldValue),
+    key!(security_headers.x_frame_options: FieldValue),
+    key!(security_headers.referrer_policy: FieldValue),
+    key!(security_headers.cross_origin_opener_policy: FieldValue),
+    key!(security_headers.cross_origin_resource_policy: FieldValue),
+    key!(security_headers.cross_origin_embedder_policy: FieldValue),
+    key!(cors.origins: Origins),
+    key!(cors.methods: Methods),
+    key!(cors.headers: Fields),
+    key!(cors.expose_headers: Fields),
+    key!(cors.credentials: Switch),
+    key!(cors.max_age: Span, 0, DAY),
+    key!(csrf.enabled: Switch),
+    key!(csrf.trusted_origins: Origins),
+    key!(endpoints.livez: UrlPath),
+    key!(endpoints.readyz: UrlPath),
+    key!(endpoints.log: Switch),
+    key!(limits.max_concurrency: Count, 0, 1 << 20),
+    key!(limits.queue: Count, 0, 1 << 20),
+    key!(limits.queue_timeout: Span, 1, HOUR),
     key!(log.level: Filter),
     key!(log.format: OneOf),
     key!(log.rotate_size: Size, 0, 1 << 50),

@@ -32,6 +32,7 @@ mod suggest;
 mod types;
 mod units;
 mod unknown;
+mod usual;
 mod winners;
 
 #[cfg(test)]
@@ -50,6 +51,9 @@ pub(crate) use types::{
     AcceptBalance, AccessLog, AppEnv, Control, Encoding, ErrorPage, Expires, Glob, Gzip, Listen,
     ListenAddress, Log, LogFormat, LogTarget, OnPanic, Overflow, Ratio, Root, StaticFiles,
     StatusRange, TryFile, Workers,
+};
+pub(crate) use usual::{
+    Allowed, Cors, Csrf, Endpoints, ForwardedHeader, Limits, RealIp, SecurityHeaders, TrustedProxy,
 };
 
 /// A checked configuration. Every value is in range and typed; the folder's other files are the
@@ -92,6 +96,18 @@ pub(crate) struct Config {
     pub(crate) gzip: Gzip,
     /// One line per request.
     pub(crate) access_log: AccessLog,
+    /// Whose word counts about where a request came from.
+    pub(crate) real_ip: RealIp,
+    /// Fields that tell browsers to be careful.
+    pub(crate) security_headers: SecurityHeaders,
+    /// What pages of other origins may ask for.
+    pub(crate) cors: Cors,
+    /// Whether pages of other sites may change something.
+    pub(crate) csrf: Csrf,
+    /// Paths for the probes of orchestrators and balancers.
+    pub(crate) endpoints: Endpoints,
+    /// How much a worker takes on at a time.
+    pub(crate) limits: Limits,
     /// What the server says about itself, on standard error.
     pub(crate) log: Log,
     /// Where the master takes commands.

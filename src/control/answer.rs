@@ -223,6 +223,8 @@ pub(crate) struct Totals {
     /// Lines of the access log that were lost.
     #[serde(default)]
     pub(crate) log_dropped: u64,
+    /// Requests sent away because too many others were there.
+    pub(crate) shed: u64,
 }
 
 #[cfg(test)]

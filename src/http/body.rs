@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
+use super::concurrency::Place;
 use super::files::FileBody;
 use super::{BodyWatch, RequestBody};
 
@@ -35,6 +36,8 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Default)]
 pub struct Body {
     kind: Kind,
+    /// What is held until the body has been sent, or is given up.
+    place: Option<Place>,
 }
 
 /// What a body is made of.
@@ -57,7 +60,17 @@ impl Body {
     /// A body without content.
     #[must_use]
     pub const fn empty() -> Self {
-        Self { kind: Kind::Empty }
+        Self::of(Kind::Empty)
+    }
+
+    const fn of(kind: Kind) -> Self {
+        Self { kind, place: None }
+    }
+
+    /// The same body, which keeps this place until it is dropped.
+    pub(super) fn keeping(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
     }
 
     /// The body of a request that came by a connection; `watch` was reset for it.
@@ -114,8 +127,8 @@ impl Body {
         if let Some(same) = (&mut body as &mut dyn Any).downcast_mut::<Option<Self>>() {
             return same.take().unwrap_or_default();
         }
-        body.map_or_else(Self::empty, |body| Self {
-            kind: Kind::Stream(body.map_err(Into::into).boxed_unsync()),
+        body.map_or_else(Self::empty, |body| {
+            Self::of(Kind::Stream(body.map_err(Into::into).boxed_unsync()))
         })
     }
 }
@@ -177,8 +190,7 @@ impl fmt::Debug for Body {
 
 impl From<RequestBody> for Body {
     fn from(request: RequestBody) -> Self {
-        let kind = Kind::Request(Box::new(request));
-        Self { kind }
+        Self::of(Kind::Request(Box::new(request)))
     }
 }
 
@@ -189,18 +201,17 @@ impl From<FileBody> for Body {
         } else {
             Kind::File(Box::new(file))
         };
-        Self { kind }
+        Self::of(kind)
     }
 }
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        let kind = if bytes.is_empty() {
+        Self::of(if bytes.is_empty() {
             Kind::Empty
         } else {
             Kind::Whole(bytes)
-        };
-        Self { kind }
+        })
     }
 }
 

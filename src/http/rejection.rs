@@ -8,7 +8,8 @@ use http::StatusCode;
 use super::{BodyBroken, BodyTooLarge, BoxError, HttpError};
 
 /// A refusal or a failure. It becomes one well-formed answer in the format that the client asked
-/// for, and one record of the log: an error from 500 on, `debug` below.
+/// for, and one record of the log: `error` for what the site returns as 500 or more, `debug` for the rest,
+/// which clients can bring about.
 ///
 /// ```ignore
 /// Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "all places are taken").retry_after(1))
@@ -74,7 +75,6 @@ impl Rejection {
     }
 
     /// Adds how many seconds later the client may try again, for 503 and 429.
-    #[allow(dead_code, reason = "for layers that refuse for a while")]
     pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self

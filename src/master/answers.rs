@@ -191,6 +191,7 @@ fn totals(counters: &Counters) -> Totals {
         blocked: counters.blocked,
         log_lines: counters.log_lines,
         log_dropped: counters.log_dropped,
+        shed: counters.shed,
     }
 }
 

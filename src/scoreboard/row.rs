@@ -212,6 +212,11 @@ impl<'a> Row<'a> {
             .fetch_add(lines, Ordering::Relaxed);
     }
 
+    /// A request was sent away because too many others were there.
+    pub(crate) fn count_shed(self) {
+        self.count(Counters::SHED, 1);
+    }
+
     /// The owner's counters.
     pub(crate) fn counters(self) -> Counters {
         let first = Cell::Counters as usize;

@@ -31,6 +31,8 @@ pub(crate) struct Counters {
     pub(crate) log_lines: u64,
     /// Lines of the access log that were lost.
     pub(crate) log_dropped: u64,
+    /// Requests sent away because too many others were there.
+    pub(crate) shed: u64,
 }
 
 impl Counters {
@@ -46,9 +48,10 @@ impl Counters {
     pub(super) const BLOCKED: usize = 13;
     pub(super) const LOG_LINES: usize = 14;
     pub(super) const LOG_DROPPED: usize = 15;
+    pub(super) const SHED: usize = 16;
 
     /// The counters in the order of their cells.
-    pub(super) const NAMES: [&'static str; 16] = [
+    pub(super) const NAMES: [&'static str; 17] = [
         "requests",
         "accepted",
         "bytes",
@@ -65,6 +68,7 @@ impl Counters {
         "blocked",
         "log_lines",
         "log_dropped",
+        "shed",
     ];
 
     pub(super) fn from_words(words: &[AtomicU64]) -> Self {
@@ -82,6 +86,7 @@ impl Counters {
             blocked: at(Self::BLOCKED),
             log_lines: at(Self::LOG_LINES),
             log_dropped: at(Self::LOG_DROPPED),
+            shed: at(Self::SHED),
         }
     }
 
@@ -100,6 +105,7 @@ impl Counters {
             blocked: self.blocked + other.blocked,
             log_lines: self.log_lines + other.log_lines,
             log_dropped: self.log_dropped + other.log_dropped,
+            shed: self.shed + other.shed,
         }
     }
 }

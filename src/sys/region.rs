@@ -91,10 +91,13 @@ impl Region {
 
 impl AsRef<[u8]> for Region {
     fn as_ref(&self) -> &[u8] {
-        let base = reserve().map_or(NonNull::dangling().as_ptr(), NonNull::as_ptr);
-        // SAFETY: a region exists only after `reserve` succeeded, and its slot lies within the
-        // range. The slice is never read: it only goes to the write path, as this module says.
-        unsafe { std::slice::from_raw_parts(base.add(self.slot * WINDOW), self.len) }
+        let Some(base) = reserve() else {
+            return &[]; // there is no region without a range
+        };
+        let start = base.as_ptr().wrapping_add(self.slot * WINDOW);
+        // SAFETY: the slot lies within the range, which stays reserved for as long as the process
+        // lives. The slice is never read: it only goes to the write path, as this module says.
+        unsafe { std::slice::from_raw_parts(start, self.len) }
     }
 }
 

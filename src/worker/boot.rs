@@ -217,7 +217,7 @@ impl Worker {
         };
         let balance = Balance::new(scoreboard, slot, row, stall_timeout);
         let serve = serve_with(
-            stack::stack(site, shared),
+            stack::stack(site, shared, config),
             connections.clone(),
             limits,
             config,

@@ -9,15 +9,19 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
 
-use crate::config::Gzip;
+use crate::config::{Config, Gzip};
 use crate::http::{
-    AccessLog, AskSite, Body, BodyLimit, BodyWatch, Closing, Compression, Contain, Containment,
-    InFlight, LogBuffer, Logged, PeerAddr, RequestIds, Rules, Site,
+    AccessLog, AskSite, Body, BodyLimit, BodyWatch, Closing, Compression, Concurrency, Contain,
+    Containment, Cors, Csrf, Endpoints, InFlight, LogBuffer, Logged, PeerAddr, RealIp, RequestIds,
+    Rules, SecurityHeaders, Site,
 };
 use crate::scoreboard::Row;
 
 /// The layers around a site, outermost first.
-type Layers<A> = AccessLog<Closing<Contain<Rules<BodyLimit<Compression<AskSite<A>>>>>>>;
+type Layers<A> = RealIp<AccessLog<Closing<SecurityHeaders<Cors<Contain<Contained<A>>>>>>>;
+
+/// Those that may fail.
+type Contained<A> = Rules<Endpoints<Csrf<BodyLimit<Concurrency<Compression<AskSite<A>>>>>>>;
 
 /// What the layers of a worker share with the rest of it.
 #[derive(Debug)]
@@ -46,7 +50,8 @@ pub(crate) struct Stack<A> {
 
 /// Builds the stack around a site: an app, [`Files`](crate::http::Files) or the
 /// [`Welcome`](crate::http::Welcome) page. Read it from the bottom up, as a request comes in.
-pub(crate) fn stack<A: Site>(site: A, shared: Shared) -> Rc<Stack<A>> {
+/// A layer that the configuration has switched off passes everything on.
+pub(crate) fn stack<A: Site>(site: A, shared: Shared, config: &Config) -> Rc<Stack<A>> {
     let Shared {
         row,
         inflight,
@@ -60,17 +65,30 @@ pub(crate) fn stack<A: Site>(site: A, shared: Shared) -> Rc<Stack<A>> {
     let layers = AskSite::new(site);
     // Whatever the site has to say.
     let layers = Compression::new(layers, &gzip);
+    // Whoever waits or is sent away waits for the site; all that is cheap was decided before. To
+    // compress is work, too.
+    let layers = Concurrency::new(layers, &config.limits, row);
     // A body that is announced too large is refused before the site spends anything on it.
     let layers = BodyLimit::new(layers);
+    // A request that may not act here takes no place and sends no body.
+    let layers = Csrf::new(layers, &config.csrf);
+    // Probes are answered also when all places are taken, and need no cookie and no origin.
+    let layers = Endpoints::new(layers, &config.endpoints, Rc::clone(&draining));
     // Whatever looks at a host or a target may rely on there being one.
     let layers = Rules::new(layers);
     // Panics, overdue sites and rejections become answers: what is outside never fails.
     let layers = Contain::new(layers, containment);
+    // Pages of other origins may read refusals, too; browsers' questions go no further.
+    let layers = Cors::new(layers, &config.cors);
+    // Every page that a browser shows is as safe as the next, also one that refuses.
+    let layers = SecurityHeaders::new(layers, &config.security_headers);
     // Refusals say `Connection: close` as well while the worker drains.
     let layers = Closing::new(layers, draining);
-    // Outermost: sees every ending, also that of a client that left, and how long each poll holds
-    // the thread.
+    // Around all that answers: sees every ending, also that of a client that left, and how long
+    // each poll holds the thread.
     let layers = AccessLog::new(layers, row, inflight, log, ids);
+    // Outermost, and answers nothing: whoever asks who the client is means the same one.
+    let layers = RealIp::new(layers, &config.real_ip);
     Rc::new(Stack { layers })
 }
 

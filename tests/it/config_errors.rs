@@ -148,3 +148,55 @@ fn config_prints_what_is_meant() {
         "and it means the same when read again"
     );
 }
+
+#[test]
+fn mistakes_in_the_usual_layers_say_what_to_write() {
+    let output = Appserver::new()
+        .config(
+            "[real_ip]\ntrusted = [\"lopback\"]\nheader = \"x-forwarded-for\"\n\
+             [security_headers]\nenabled = \"yes\"\nreferrer_policy = \"a\\nb\"\n\
+             [cors]\norigins = [\"*\", \"https://a.example\"]\nmethods = [\"get\"]\n\
+             headers = [\"*\"]\nexpose_headers = [\"X Y\"]\ncredentials = true\n\
+             [csrf]\ntrusted_origins = [\"https://a.example/\"]\n\
+             [endpoints]\nlivez = \"livez\"\n\
+             [limits]\nmax_concurrency = -1\nqueue_timeout = \"0s\"\n",
+        )
+        .run_verb(&["validate"]);
+    assert_eq!(output.code, 78, "{output:?}");
+    for expected in [
+        "`trusted`: \"lopback\" is not an address such as `10.0.0.1`",
+        "did you mean `loopback`?",
+        "`header`: \"x-forwarded-for\" is not one of X-Forwarded-For, Forwarded, X-Real-IP",
+        "`enabled`: expected true or false, found the text \"yes\"",
+        "`referrer_policy`: ",
+        "`origins`: \"*\" is everything: it stands alone",
+        "`methods`: \"get\" is not a method such as `GET`; did you mean `GET`?",
+        "`expose_headers`: \"X Y\" is not a header name",
+        "`headers` cannot be \"*\" when `credentials` is true",
+        "such as [\"Authorization\"]",
+        "`trusted_origins`: \"https://a.example/\" is not an origin",
+        "did you mean `https://a.example`?",
+        "`livez`: \"livez\" is not the path of a URL such as `/livez`; did you mean `/livez`?",
+        "`max_concurrency`: -1 is not between 0 and 1048576",
+        "`queue_timeout`: 0s is not between 1ms and 1h",
+    ] {
+        assert!(
+            output.stderr.contains(expected),
+            "{expected}\n{}",
+            output.stderr
+        );
+    }
+    let twice = "[endpoints]\nlivez = \"/health\"\nreadyz = \"/health\"\n\
+                 [cors]\norigins = [\"*\"]\ncredentials = true";
+    let output = Appserver::new().config(twice).run_verb(&["validate"]);
+    for expected in [
+        "`readyz` must have another path",
+        "`origins` cannot be \"*\"",
+    ] {
+        assert!(
+            output.stderr.contains(expected),
+            "{expected}\n{}",
+            output.stderr
+        );
+    }
+}

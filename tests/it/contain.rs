@@ -72,6 +72,7 @@ fn a_body_that_fails_is_visibly_cut() {
         ("/panic-body", true),
         ("/panic-length", true),
         ("/fail-body", false),
+        ("/short-length", false),
     ] {
         let before = (total(&server, "panics"), total(&server, "broken"));
         let mut connection = server.connect();

@@ -3,6 +3,8 @@
 
 /// The lines of the access log beside those of morgan.
 mod morgan;
+/// What Node's packages know: which types are compressed, how encodings are read.
+mod packages;
 
 use std::fs::File;
 use std::net::SocketAddr;

@@ -43,6 +43,8 @@ mod instrument;
 /// The proofs under load: reloads, upgrades and kills without a lost request.
 /// Files that the kernel sends.
 mod large_files;
+/// The limit on concurrency: who is served, who waits, who is sent away.
+mod limits;
 mod load;
 /// The access log where it can be lost.
 mod log_files;
@@ -60,3 +62,5 @@ mod signals;
 mod stall;
 /// Upgrade in place.
 mod upgrade;
+/// Real client addresses, security headers, CORS, CSRF, endpoints for probes.
+mod usual;

@@ -8,9 +8,11 @@ mod media;
 mod number;
 mod pages;
 mod path;
+mod proxies;
 mod site;
 mod switch;
 mod text;
+mod web;
 mod word;
 
 pub(super) use header::Field;
@@ -19,9 +21,11 @@ pub(super) use media::MediaTypes;
 pub(super) use number::{Count, Part, Size, Span, Workforce};
 pub(super) use pages::Pages;
 pub(super) use path::{File, Target};
+pub(super) use proxies::Proxies;
 pub(super) use site::{Expiry, Globs, Tries};
 pub(super) use switch::Switch;
 pub(super) use text::{list, quote};
+pub(super) use web::{FieldValue, Fields, Methods, Origins, UrlPath};
 pub(super) use word::{Account, Filter, Name, OneOf, Several};
 
 /// How a field of type `T` is read and written.

@@ -74,7 +74,7 @@ impl Kind<Expires> for Expiry {
             "max" => Ok(Expires::Max),
             text => {
                 let time =
-                    units::duration(text).map_err(|_| format!("{text:?} is not {EXPECTED}"))?;
+                    units::duration(text).map_err(|what| format!("{what}; expected {EXPECTED}"))?;
                 if !(limits.least..=limits.most).contains(&time.as_secs()) {
                     return Err(format!("{text} is longer than ten years; write \"max\""));
                 }

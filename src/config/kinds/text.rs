@@ -23,3 +23,9 @@ pub(in crate::config) fn list(said: &Said) -> Option<Vec<String>> {
 pub(in crate::config) fn quote(text: &str) -> String {
     toml::Value::from(escape(text)).to_string()
 }
+
+/// A list of texts of TOML.
+pub(in crate::config) fn quote_list(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| quote(text)).collect();
+    format!("[{}]", texts.join(", "))
+}

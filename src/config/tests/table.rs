@@ -24,7 +24,12 @@ fn no_field_is_without_a_key() {
         "listen",
         "gzip",
         "access_log",
-        "log",
+        "real_ip",
+        "security_headers",
+        "cors",
+        "csrf",
+        "endpoints",
+        "limits",
         "control",
         "address",
     ]);
@@ -58,6 +63,26 @@ fn every_key_is_written_and_read_again() {
         sample = 0.25
         buffer = '1m'
         on_overflow = 'block'
+        [real_ip]
+        trusted = ['unix', 'private', '10.0.0.0/8', '::1']
+        header = 'Forwarded'
+        recursive = false
+        [security_headers]
+        enabled = true
+        content_security_policy = 'none'
+        x_frame_options = ''
+        [cors]
+        origins = ['https://example.com', 'http://localhost:3000']
+        methods = ['*']
+        headers = ['X-A', 'X-B']
+        max_age = '0ms'
+        [csrf]
+        enabled = true
+        trusted_origins = ['https://example.com']
+        [endpoints]
+        livez = '/livez'
+        [limits]
+        max_concurrency = 7
         [log]
         level = 'info,appserver=debug'
         format = 'text'

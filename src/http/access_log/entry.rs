@@ -151,6 +151,11 @@ impl Entry {
         Some(log.wake_later(cx.waker(), round))
     }
 
+    /// The request gets no line.
+    pub(super) fn leave_out(&mut self) {
+        self.asked = None;
+    }
+
     fn write_line(&self, log: &LogBuffer, asked: &Asked) {
         let user = asked.authorization.as_ref().and_then(user_name);
         let now = log.needs().has_to_know_the_end().then(Instant::now);

@@ -12,8 +12,8 @@ use http::{Request, Response};
 use hyper::service::Service;
 use pin_project_lite::pin_project;
 
-use super::LogBuffer;
 use super::entry::{Entry, Ledger, Logged};
+use super::{LogBuffer, Unlogged};
 use crate::http::request_id::RequestIds;
 use crate::http::{Body, InFlight, Serve};
 use crate::scoreboard::Row;
@@ -106,6 +106,9 @@ where
                 };
                 let now = Instant::now();
                 entry.running.end(&turn, now);
+                if response.extensions().get::<Unlogged>().is_some() {
+                    entry.leave_out();
+                }
                 entry.head(&mut response, now);
                 (response, None)
             }

@@ -93,12 +93,7 @@ impl Needs {
         self.fields.push((side, name));
     }
 
-    /// Whether the clock has to be read when a request comes.
-    pub(super) fn started(&self) -> bool {
-        self.total_time || self.response_time
-    }
-
-    /// Whether it has to be read when a request ends.
+    /// Whether the clock has to be read when a request ends.
     pub(super) fn has_to_know_the_end(&self) -> bool {
         self.total_time || self.date
     }

@@ -2,7 +2,7 @@
 
 /// A list of patterns with one `*` at most, in lower case.
 #[derive(Debug)]
-pub(super) struct MediaTypes {
+pub(crate) struct MediaTypes {
     patterns: Vec<Pattern>,
 }
 
@@ -15,7 +15,7 @@ struct Pattern {
 }
 
 impl MediaTypes {
-    pub(super) fn new(types: &[String]) -> Self {
+    pub(crate) fn new(types: &[String]) -> Self {
         let patterns = types.iter().map(|text| match text.split_once('*') {
             Some((before, after)) => Pattern {
                 before: before.into(),
@@ -32,7 +32,7 @@ impl MediaTypes {
     }
 
     /// Whether the type in this `Content-Type` is among them; its parameters do not count.
-    pub(super) fn contain(&self, content_type: &[u8]) -> bool {
+    pub(crate) fn contain(&self, content_type: &[u8]) -> bool {
         let end = content_type.iter().position(|byte| *byte == b';');
         let media_type = content_type[..end.unwrap_or(content_type.len())].trim_ascii();
         !media_type.is_empty() && self.patterns.iter().any(|pattern| pattern.fits(media_type))

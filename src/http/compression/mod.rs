@@ -28,11 +28,16 @@ use crate::config::{Encoding, Gzip};
 pub(crate) use accept::Accepted;
 use encoder::Encoder;
 pub(crate) use encoder::encode;
-use media::MediaTypes;
+pub(crate) use media::MediaTypes;
 use stream::{Encoded, Gathered, Source};
 
 /// The largest body that is encoded in one go, in bytes: a few milliseconds' work.
 const ONE_GO: u64 = 256 * 1024;
+
+/// Marks a response that is sent as it is: it was found not to become smaller, or it is a file that
+/// the kernel sends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AsItIs;
 
 /// Compresses responses for clients that accept it.
 #[derive(Debug)]
@@ -104,7 +109,8 @@ enum Plan {
 impl Job {
     fn plan(&self, response: &mut Response<Body>) -> Plan {
         let config = &self.policy.config;
-        if !fields::is_ours(response, &self.policy.types) {
+        let is_final = response.extensions().get::<AsItIs>().is_some();
+        if is_final || !fields::is_ours(response, &self.policy.types) {
             return Plan::Leave;
         }
         fields::add_vary(response.headers_mut());

@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::StatusCode;
+use http::header::CONTENT_LENGTH;
+use http::response::Parts;
 use http_body::{Frame, SizeHint};
 
 use super::{Asked, Containment};
@@ -22,11 +24,20 @@ use crate::log::chain;
 #[error("the response body panicked")]
 struct BodyPanicked;
 
+/// A body ended before the length that its head had announced.
+#[derive(Debug, thiserror::Error)]
+#[error("the response body ended {missing} bytes too early")]
+struct TooShort {
+    missing: u64,
+}
+
 /// A body that is watched until its end.
 pub(super) struct Watched {
     body: Body,
     asked: Asked,
     status: StatusCode,
+    /// The length that the head says, if it says one.
+    announced: Option<u64>,
     /// Bytes of data given to the connection.
     sent: u64,
     /// How it failed; told one poll later, so that what was sent before leaves the buffers first.
@@ -35,16 +46,14 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub(super) fn new(
-        body: Body,
-        asked: Asked,
-        status: StatusCode,
-        shared: Arc<Containment>,
-    ) -> Self {
+    pub(super) fn new(body: Body, asked: Asked, head: &Parts, shared: Arc<Containment>) -> Self {
+        let announced = head.headers.get(CONTENT_LENGTH);
+        let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
         Self {
             body,
             asked,
-            status,
+            status: head.status,
+            announced,
             sent: 0,
             failure: None,
             shared,
@@ -91,7 +100,14 @@ impl http_body::Body for Watched {
                 this.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
                 return Poll::Ready(Some(Ok(frame)));
             }
-            Ok(other) => return other,
+            Ok(Poll::Ready(None)) => match this.announced {
+                Some(length) if this.sent < length => {
+                    let missing = length - this.sent;
+                    this.fail(TooShort { missing }.into());
+                }
+                _ => return Poll::Ready(None),
+            },
+            Ok(Poll::Pending) => return Poll::Pending,
             Err(panic) => {
                 let _ = this.shared.panicked(&this.asked, panic);
                 this.fail(BodyPanicked.into());

@@ -56,10 +56,10 @@ impl<S: TryServe> Service<Request<Body>> for Contain<S> {
     fn call(&self, request: Request<Body>) -> Self::Future {
         let asked = Asked::of(&request);
         let shared = Arc::clone(&self.shared);
-        let (inner, panic) = match catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) {
-            Ok(inner) => (Some(inner), None),
-            Err(panic) => (None, Some(shared.panicked(&asked, panic))),
-        };
+        // Written in place: what a caught closure returns is copied, and this is large.
+        let mut inner = None;
+        let called = catch_unwind(AssertUnwindSafe(|| inner = Some(self.inner.call(request))));
+        let panic = called.err().map(|panic| shared.panicked(&asked, panic));
         Contained {
             inner,
             panic,
@@ -144,7 +144,7 @@ where
                 };
                 ready!(poll_timer(this.timer, limit, cx));
                 this.shared.drop_quietly(asked, || this.inner.set(None));
-                Err(this.shared.timed_out())
+                Err(this.shared.timed_out(asked, limit))
             }
             Ok(None) => Err(this.panic.take().unwrap_or_else(nothing_left)),
             Err(panic) => {

@@ -82,8 +82,13 @@ impl Containment {
     }
 
     /// The site took too long. Its future is dropped, which is all that can be done to it.
-    pub(super) fn timed_out(&self) -> Rejection {
+    pub(super) fn timed_out(&self, asked: &Asked, limit: Duration) -> Rejection {
         self.row.count_timeout();
+        let limit_ms = limit.as_millis();
+        tracing::warn!(
+            method = %asked.method, path = asked.uri.path(), limit_ms,
+            "the site took too long to answer a request"
+        );
         Rejection::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "the site took longer than request_timeout",
@@ -103,7 +108,7 @@ impl Containment {
         response: Response<Body>,
     ) -> Response<Body> {
         let (parts, body) = response.into_parts();
-        let watched = Watched::new(body, asked, parts.status, Arc::clone(self));
+        let watched = Watched::new(body, asked, &parts, Arc::clone(self));
         Response::from_parts(parts, Body::new(watched))
     }
 }
@@ -122,7 +127,11 @@ fn log(asked: &Asked, rejection: &Rejection) {
             let error = chain(&**error);
             tracing::debug!(%method, path, status, error, "the site refused a request");
         }
-        Cause::Refused(reason) if rejection.status() == StatusCode::SERVICE_UNAVAILABLE => {
+        // Who may come again was counted; in an overload a record for each would make it worse.
+        Cause::Refused(reason)
+            if rejection.status() == StatusCode::SERVICE_UNAVAILABLE
+                && rejection.wait().is_none() =>
+        {
             tracing::warn!(%method, path, status, reason, "a request was not answered");
         }
         Cause::Refused(reason) => {

@@ -49,6 +49,13 @@ async fn site(request: Request<Body>) -> Result<Response<Body>, BoxError> {
         }
         "/stream" => Ok(Response::new(stream(|| panic!("in the body")))),
         "/stream-error" => Ok(Response::new(stream(|| Err("in the body".into())))),
+        "/short" => {
+            let frame = Ok::<_, BoxError>(Frame::data(Bytes::from_static(b"good")));
+            let body = Body::new(StreamBody::new(futures_util::stream::iter([frame])));
+            let mut response = Response::new(body);
+            response.headers_mut().insert(CONTENT_LENGTH, 5.into());
+            Ok(response)
+        }
         "/never" => pending().await,
         _ => Ok(Response::new(Body::from("hello"))),
     }
@@ -203,7 +210,7 @@ fn a_page_of_the_site_stands_in_for_html_only() {
 
 #[test]
 fn a_body_that_fails_is_an_error_one_poll_later() {
-    for (path, panics) in [("/stream", 1), ("/stream-error", 0)] {
+    for (path, panics) in [("/stream", 1), ("/stream-error", 0), ("/short", 0)] {
         let containment = Containment::quiet(row());
         let row = containment.row;
         let response = ask_with(containment, path, "*/*");

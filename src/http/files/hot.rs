@@ -13,7 +13,7 @@ use http::header::{
 
 use super::found::{Content, Representation};
 use crate::config::{Encoding, Gzip};
-use crate::http::compression::{Accepted, encode};
+use crate::http::compression::{Accepted, MediaTypes, encode};
 
 /// The largest file that is encoded, in bytes: a few milliseconds' work.
 const LARGEST: u64 = 256 * 1024;
@@ -21,6 +21,7 @@ const LARGEST: u64 = 256 * 1024;
 /// What is compressed, and how.
 #[derive(Debug)]
 pub(super) struct Policy {
+    types: MediaTypes,
     config: Gzip,
     /// Whether files are remembered; what is encoded for one request is not made here.
     remembers: bool,
@@ -29,6 +30,7 @@ pub(super) struct Policy {
 impl Policy {
     pub(super) fn new(config: &Gzip, remembers: bool) -> Self {
         Self {
+            types: MediaTypes::new(&config.types),
             config: config.clone(),
             remembers,
         }
@@ -41,7 +43,7 @@ impl Policy {
             && self.remembers
             && matches!(form.content, Content::Memory(_))
             && (self.config.min_length.max(1)..=LARGEST).contains(&form.length)
-            && kind.is_some_and(|kind| contain(&self.config.types, kind.as_bytes()))
+            && kind.is_some_and(|kind| self.types.contain(kind.as_bytes()))
     }
 }
 
@@ -80,8 +82,7 @@ impl Forms {
         }
     }
 
-    /// The form of `plain` for a client that sends these fields; none where it gets the file
-    /// itself.
+    /// The form of `plain` for a client that sends these fields.
     pub(super) fn best(
         &self,
         plain: &Representation,
@@ -109,7 +110,7 @@ impl Forms {
         let Content::Memory(content) = &plain.content else {
             return Made::Never;
         };
-        let Some(bytes) = encode(encoding, level(&policy.config, encoding), content) else {
+        let Some(bytes) = encode(encoding, policy.config.level(encoding), content) else {
             return Made::Never;
         };
         let Some(room) = self.room.get().checked_sub(bytes.len()) else {
@@ -128,27 +129,4 @@ impl Forms {
         }
         Made::Here(Rc::new(Encoded { head, bytes }))
     }
-}
-
-/// How hard an encoder tries.
-fn level(config: &Gzip, encoding: Encoding) -> u8 {
-    match encoding {
-        Encoding::Zstd => config.zstd_level,
-        Encoding::Brotli => config.br_level,
-        Encoding::Gzip => config.gzip_level,
-    }
-}
-
-/// Whether the type in this `Content-Type` fits one of the patterns, which have one `*` at most.
-fn contain(patterns: &[String], content_type: &[u8]) -> bool {
-    let end = content_type.iter().position(|byte| *byte == b';');
-    let media_type = content_type[..end.unwrap_or(content_type.len())].trim_ascii();
-    patterns
-        .iter()
-        .any(|pattern| match pattern.split_once('*') {
-            None => media_type.eq_ignore_ascii_case(pattern.as_bytes()),
-            Some((before, after)) => media_type
-                .strip_prefix(before.as_bytes())
-                .is_some_and(|rest| rest.ends_with(after.as_bytes())),
-        })
 }

@@ -14,6 +14,7 @@ use super::hot::Policy;
 use super::search::Searched;
 use super::select::select;
 use crate::http::Body;
+use crate::http::compression::AsItIs;
 use crate::http::page::page;
 
 /// The answer that is a file, a part of it, or the news that the client has it.
@@ -70,10 +71,13 @@ fn whole(
     is_head: bool,
     policy: &Policy,
 ) -> Response<Body> {
-    let made = found.forms.as_ref();
-    let encoded = made.and_then(|forms| forms.best(form, policy, headers));
-    let Some(encoded) = encoded else {
+    let Some(forms) = &found.forms else {
         return with_head(form, if is_head { (0, 0) } else { (0, form.length) });
+    };
+    let Some(encoded) = forms.best(form, policy, headers) else {
+        let mut response = with_head(form, if is_head { (0, 0) } else { (0, form.length) });
+        response.extensions_mut().insert(AsItIs); // who would try again finds the same
+        return response;
     };
     let body = if is_head {
         Body::empty()
@@ -96,6 +100,9 @@ fn with_head(form: &Representation, (start, end): (u64, u64)) -> Response<Body> 
     };
     let mut response = Response::new(body);
     *response.headers_mut() = form.head.clone();
+    if matches!(form.content, Content::Open(_)) {
+        response.extensions_mut().insert(AsItIs);
+    }
     response
 }
 

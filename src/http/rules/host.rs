@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 /// Whether this is a host, with or without a port. An empty one is allowed by the grammar, but
 /// names nothing that an `http` URL can name.
-pub(super) fn is_valid(value: &[u8]) -> bool {
+pub(in crate::http) fn is_valid(value: &[u8]) -> bool {
     let Ok(value) = std::str::from_utf8(value) else {
         return false;
     };

@@ -7,6 +7,7 @@
 //! allows. What it leaves open is the host and the form of the target.
 
 mod host;
+pub(super) use host::is_valid as is_valid_host;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +44,11 @@ impl<S: TryServe> Service<Request<Body>> for Rules<S> {
             Err(rejection) => refuse(rejection.closing()),
         }
     }
+}
+
+/// Whether these rules let the request pass; for layers that answer before them.
+pub(super) fn allow<B>(request: &mut Request<B>) -> bool {
+    check(request).is_ok()
 }
 
 /// The rules in order; on success the `Host` field is the one truth about the host.

@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, StreamBody};
 
 use self::client::Client;
 use super::*;
-use crate::config::{AccessLog, Gzip, LogFormat, LogTarget, Overflow, Ratio, StaticFiles};
+use crate::config::{AccessLog, Gzip, LogFormat, LogTarget, Overflow, Ratio, Sources, StaticFiles};
 use crate::http::{Body, BoxError, Files, Identity, Welcome};
 use crate::scoreboard::{RowId, Scoreboard, SlotId};
 
@@ -25,14 +25,31 @@ struct Worker {
     log: Rc<LogBuffer>,
     file: File,
     draining: Rc<Cell<bool>>,
+    config: Config,
+}
+
+/// The configuration that a file of this text makes.
+fn config(toml: &str) -> Config {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("appserver.toml"), toml).unwrap();
+    let sources = Sources {
+        cwd: folder.path().to_owned(),
+        ..Sources::default()
+    };
+    crate::config::load(&sources).unwrap().config
 }
 
 impl Worker {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// One with this configuration.
+    fn with(toml: &str) -> Self {
         let board: &'static Scoreboard = Box::leak(Box::new(Scoreboard::create().unwrap()));
         let file = tempfile::tempfile().unwrap();
         let target = file.try_clone().unwrap();
-        let config = AccessLog {
+        let log = AccessLog {
             path: LogTarget::Stdout,
             format: LogFormat::Common,
             sample: Ratio::ONE,
@@ -40,12 +57,13 @@ impl Worker {
             on_overflow: Overflow::Drop,
         };
         let row = board.row(RowId(0));
-        let log = Rc::new(LogBuffer::new(&config, (SlotId(1), 2), row, target));
+        let log = Rc::new(LogBuffer::new(&log, (SlotId(1), 2), row, target));
         Self {
             row,
             log,
             file,
             draining: Rc::default(),
+            config: config(toml),
         }
     }
 
@@ -63,6 +81,7 @@ impl Worker {
                 draining: Rc::clone(&self.draining),
                 containment: Containment::quiet(row),
             },
+            &self.config,
         );
         let peer = PeerAddr::Inet("[::ffff:192.0.2.7]:4000".parse().unwrap());
         let watch = BodyWatch::new();
@@ -159,7 +178,8 @@ fn without_a_log_requests_are_still_counted() {
         draining: Rc::default(),
         containment: Containment::quiet(row),
     };
-    let (stack, watch) = (stack(tower::service_fn(app), shared), BodyWatch::new());
+    let stack = stack(tower::service_fn(app), shared, &worker.config);
+    let watch = BodyWatch::new();
     let service = ConnectionService::new(stack, PeerAddr::Unix, None, watch.clone());
     assert!(says(
         &Client::new(service, watch).send(&get("/")),

@@ -114,7 +114,7 @@ fn try_all(
     (step, by_date): (usize, bool),
 ) {
     let coding = (ACCEPT_ENCODING, accept);
-    let first = site.get(target, &[coding.clone()]);
+    let first = site.get(target, std::slice::from_ref(&coding));
     assert_eq!((first.status, &*first.body), (200, content), "{target}");
     let (own_tag, own_date) = (first.header(ETAG), first.header(LAST_MODIFIED));
     let mut count = 0;
@@ -190,7 +190,8 @@ fn prepared(rules: StaticFiles) -> Site {
         let time = SystemTime::now() - Duration::from_secs(age);
         file.unwrap().set_modified(time).unwrap();
     }
-    std::thread::sleep(Duration::from_millis(150)); // until their stamps are steady
+    site.settle("digits.txt.gz");
+    site.settle("digits.txt");
     site
 }
 

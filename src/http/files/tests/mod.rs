@@ -57,6 +57,7 @@ impl Site {
         Self::with(StaticFiles::default())
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "each test makes its own")]
     fn with(rules: StaticFiles) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("public");
@@ -91,6 +92,14 @@ impl Site {
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("public").join(name)
+    }
+
+    /// Waits until a file is old enough to be remembered.
+    fn settle(&self, name: &str) {
+        let path = self.path(name);
+        while !found::Stamp::of(&fs::metadata(&path).unwrap()).is_steady() {
+            pause();
+        }
     }
 
     /// An answer, wherever it comes from.
@@ -131,6 +140,11 @@ impl Site {
     fn status(&self, target: &str) -> u16 {
         self.get(target, &[]).status
     }
+}
+
+/// Waits a little for something to become true.
+fn pause() {
+    nix::poll::poll(&mut [], 10_u8).unwrap();
 }
 
 #[test]

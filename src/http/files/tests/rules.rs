@@ -200,7 +200,7 @@ fn what_changed_is_seen_within_about_a_second() {
             if fact(&site.get("/digits.txt", &[(ACCEPT_ENCODING, "gzip")])) {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(10));
+            pause();
         }
         panic!("it is never seen that {what}");
     };
@@ -229,10 +229,10 @@ fn a_small_file_is_encoded_once_and_sent_with_its_length() {
     let site = Site::new();
     let text = "the same words again and again, ".repeat(200);
     fs::write(site.path("words.css"), &text).unwrap();
-    std::thread::sleep(Duration::from_millis(150)); // until it is remembered
+    site.settle("words.css");
     let gzip = (ACCEPT_ENCODING, "gzip");
     let plain = site.get("/words.css", &[]);
-    let first = site.get("/words.css", &[gzip.clone()]);
+    let first = site.get("/words.css", std::slice::from_ref(&gzip));
     assert_eq!(
         (plain.header(VARY), &*plain.body),
         ("Accept-Encoding", text.as_bytes())
@@ -251,12 +251,12 @@ fn a_small_file_is_encoded_once_and_sent_with_its_length() {
     let mut decoder = flate2::read::GzDecoder::new(&*first.body);
     io::Read::read_to_string(&mut decoder, &mut read).unwrap();
     assert_eq!(read, text);
-    let again = site.get("/words.css", &[gzip.clone()]);
+    let again = site.get("/words.css", std::slice::from_ref(&gzip));
     assert_eq!(
         (again.headers, again.body),
         (first.headers.clone(), first.body.clone())
     );
-    let head = site.ask(Method::HEAD, "/words.css", &[gzip.clone()]);
+    let head = site.ask(Method::HEAD, "/words.css", std::slice::from_ref(&gzip));
     assert_eq!((head.headers, head.body.len()), (first.headers.clone(), 0));
     let held = site.get(
         "/words.css",
@@ -280,7 +280,7 @@ fn what_does_not_become_smaller_or_is_not_remembered_is_left_as_it_is() {
         ..StaticFiles::default()
     });
     fs::write(site.path("words.css"), &text).unwrap();
-    std::thread::sleep(Duration::from_millis(150)); // until it could be remembered
+    site.settle("words.css");
     assert_eq!(site.get("/words.css", &accept).body, text.as_bytes());
     let site = Site::new();
     fs::write(site.path("words.png"), &text).unwrap();
@@ -288,7 +288,7 @@ fn what_does_not_become_smaller_or_is_not_remembered_is_left_as_it_is() {
     let mut noise = vec![0; 4_000];
     getrandom::fill(&mut noise).unwrap();
     fs::write(site.path("noise.css"), &noise).unwrap();
-    std::thread::sleep(Duration::from_millis(150));
+    site.settle("noise.css");
     for (target, body) in [
         ("/words.png", text.as_bytes()),
         ("/short.css", b"a {}"),
