@@ -38,6 +38,9 @@
 //! [`signals`](guide::signals), [`life_of_a_worker`](guide::life_of_a_worker),
 //! [`errors`](guide::errors), [`architecture`](guide::architecture).
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod cli;
 mod config;
 mod control;

@@ -16,7 +16,7 @@ use std::fs;
 use source::{has_word, package, sources_of};
 
 /// The folders and files of `src/`, lowest first: each may import those before it.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "sys",
     "exit",
     "config",
@@ -29,6 +29,7 @@ const ORDER: [&str; 12] = [
     "worker",
     "server",
     "cli",
+    "bench",
 ];
 
 /// Neighbours on the same level, which do not know each other: (who, whom).

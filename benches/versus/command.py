@@ -10,23 +10,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import chart
 import cold
 import events
 import idle
 import machine
 import needs
+import peers
 import plan
 import report
 import rounds
 from scratch import scratch
 from server import Trouble, adopt_orphans
-
-PROGRAMS = {"nginx": "nginx-light", "wrk": "wrk"}
-"""What is called, and the Debian packages it comes from."""
+from setting import Setting
 
 STARTED = time.monotonic()
 
 RESULTS = needs.ROOT / "benches/RESULTS.md"
+CHART = RESULTS.with_suffix(".svg")
 
 
 def main() -> int:
@@ -44,8 +45,9 @@ def main() -> int:
     text = report.markdown(results)
     print(json.dumps(results, indent=2) if options.json else text)
     if options.results:
+        CHART.write_text(chart.svg(results["workloads"]))
         RESULTS.write_text(preface(results) + text)
-        say(f"written: {RESULTS.relative_to(needs.ROOT)}")
+        say(f"written: {RESULTS.relative_to(needs.ROOT)} and {CHART.name}")
     return 1 if results["failed"] else 0
 
 
@@ -53,16 +55,18 @@ def parse() -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(
         prog="benches/versus/run",
-        description="Measures appserver side by side with nginx, in interleaved rounds on the loopback.",
+        description="Measures appserver side by side with its peers, in interleaved rounds on the loopback.",
     )
     add = parser.add_argument
-    add("--quick", action="store_true", help="short rounds, nginx in one variant: about two minutes")
+    keys = plan.keys(machine.usable_cores())
+    add("--quick", action="store_true", help="hello, static, gzip, cache and proxy beside nginx alone, in short rounds: about two minutes")
     add("--json", action="store_true", help="print every figure as JSON")
-    add("--only", action="append", metavar="ROW", choices=plan.keys(), help=f"one of {', '.join(plan.keys())}; may be repeated")
-    add("--results", action="store_true", help="write benches/RESULTS.md")
-    add("--binary", type=Path, metavar="PATH", help="measure this program instead of building one; examples/service is looked for beside it")
+    add("--only", action="append", metavar="ROW", choices=keys, help=f"one of {', '.join(keys)}; may be repeated")
+    add("--peers", action="store_true", help="measure the peers of rows that appserver cannot serve yet")
+    add("--results", action="store_true", help="write benches/RESULTS.md and benches/RESULTS.svg")
+    add("--binary", type=Path, metavar="PATH", help="measure this program instead of building one; its examples are looked for beside it")
     add("--workers", type=int, default=machine.usable_cores(), metavar="N", help="of each server (default: one per usable core)")
-    add("--rounds", type=int, metavar="N", help="instead of 5, or 2 with --quick")
+    add("--rounds", type=int, metavar="N", help="instead of 5, or 3 with --quick")
     add("--seconds", type=int, metavar="N", help="of each round, instead of 5, or 2 with --quick")
     options = parser.parse_args()
     for name in ("workers", "rounds", "seconds"):
@@ -74,13 +78,16 @@ def parse() -> argparse.Namespace:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Everything that was asked for, in the order of the report."""
-    needs.ensure_programs(PROGRAMS)
-    binary, service = needs.binaries(options.binary)
+    rows = plan.rows(machine.usable_cores())
+    wanted = options.only or (plan.QUICK if options.quick else plan.keys(machine.usable_cores()))
+    taking_part = programs(wanted, options.quick)
+    needs.prepare(["wrk", *sorted(taking_part & needs.PACKAGES.keys())])
+    needs.program("wrk")
+    built = needs.programs(options.binary)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # ten thousand connections need it
-    wanted = options.only or plan.keys()
     results: dict[str, Any] = {
-        "machine": machine.facts(binary, options.binary is not None, options.workers),
+        "machine": machine.facts(built, options.binary is not None, options.workers, taking_part),
         "command": spelled(options),
         "workloads": [],
         "start": [],
@@ -89,36 +96,67 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "failed": {},
         "not_yet": [{"title": title, "target": target} for title, target in plan.NOT_YET],
     }
+
+    def fail(key: str, trouble: Trouble) -> None:
+        say(f"{key}: {trouble}")
+        results["failed"][key] = str(trouble)
+
+    def attempt(key: str, part: Callable[[], None]) -> None:
+        try:
+            part()
+        except Trouble as trouble:  # told at the end; it does not stop the others
+            fail(key, trouble)
+
     with scratch() as folder:
-        setting = rounds.Setting(
+        setting = Setting(
             scratch=folder,
-            binary=binary,
-            service=service,
+            programs=built,
             workers=options.workers,
-            rounds=options.rounds or (2 if options.quick else 5),
+            rounds=options.rounds or (3 if options.quick else 5),
             seconds=options.seconds or (2 if options.quick else 5),
             is_quick=options.quick,
+            with_peers=options.peers,
             say=say,
+            fail=fail,
         )
         results["machine"]["rounds"] = f"{setting.rounds} of {setting.seconds} s, interleaved"
-        for row in plan.ROWS:
+        for row in rows:
             if row.key in wanted:
-                attempt(results, row.key, lambda: results["workloads"].append(rounds.measure(row, setting)))
+                attempt(row.key, lambda: results["workloads"].append(rounds.measure(row, setting)))
         if "start" in wanted:
             say(plan.SCENARIOS["start"])
-            attempt(results, "start", lambda: results.update(start=cold.measure(setting)))
+            attempt("start", lambda: results.update(start=cold.measure(setting)))
         if "idle" in wanted:
-            attempt(results, "idle", lambda: results.update(idle=idle.measure(setting)))
+            attempt("idle", lambda: results.update(idle=idle.measure(setting)))
         for kind in events.EVENTS:
             if kind in wanted:
-                attempt(results, kind, lambda: results["events"].update({kind: events.measure(kind, setting)}))
+                attempt(kind, lambda: results["events"].update({kind: events.measure(kind, setting)}))
+    results["machine"]["load after"] = machine.load()
     return results
+
+
+def programs(wanted: list[str], is_quick: bool) -> set[str]:
+    """What takes part besides appserver: the names of programs, and of crates."""
+    if is_quick:
+        return {"nginx"}
+    rows = [row for row in plan.rows(machine.usable_cores()) if row.key in wanted]
+    found = {program for row in rows for name in row.peers for program in peers.PROGRAMS[name]}
+    if any(plan.HYPER in row.peers for row in rows) or {"start", "idle"} & set(wanted):
+        found.add("hyper")
+    if set(plan.SCENARIOS) & set(wanted):
+        found |= {"nginx"}
+    if {"start", *events.EVENTS} & set(wanted):
+        found |= {"node", "npm"}
+    if "start" in wanted:
+        found.add("haproxy")
+    return found
 
 
 def spelled(options: argparse.Namespace) -> str:
     """The command, without the paths of this machine."""
     words = ["benches/versus/run"]
     words += ["--quick"] if options.quick else []
+    words += ["--peers"] if options.peers else []
     words += ["--binary", "PATH"] if options.binary else []
     for key in options.only or []:
         words += ["--only", key]
@@ -130,20 +168,12 @@ def spelled(options: argparse.Namespace) -> str:
     return " ".join(words)
 
 
-def attempt(results: dict[str, Any], key: str, part: Callable[[], None]) -> None:
-    """Measures a part; what goes wrong is told at the end and does not stop the others."""
-    try:
-        part()
-    except Trouble as trouble:
-        say(f"{key}: {trouble}")
-        results["failed"][key] = str(trouble)
-
-
 def preface(results: dict[str, Any]) -> str:
     """The head of the file."""
     return (
         "# appserver beside its peers\n\n"
         f"Written by `{results['command']}`; do not edit. Every figure is from that one run.\n\n"
+        f"![Server CPU time per request]({CHART.name})\n\n"
     )
 
 

@@ -14,10 +14,11 @@ import proc
 import wire
 import wrk
 from figures import percentile
+from express import Pm2
 from nginx import Nginx
 from ours import Ours
-from rounds import Setting
-from server import Server, Trouble, signal_one, wait_until
+from server import Lacking, Server, Trouble, signal_one, wait_until
+from setting import Setting
 
 PATH = "/1k.bin"
 KEEP_ALIVE, PER_REQUEST = 32, 16
@@ -33,15 +34,23 @@ AT_LEAST = 0.5
 
 
 def measure(kind: str, setting: Setting) -> list[dict[str, Any]]:
-    """The event on both servers, one after the other."""
-    nginx = Nginx(setting.scratch, setting.workers)
+    """The event on each server, one after the other."""
+    scratch, workers = setting.scratch, setting.workers
+    nginx = Nginx(scratch, workers)
     nginx.is_orphan = kind == "upgrade"
-    servers: list[Server] = [Ours(setting.scratch, setting.workers, setting.binary), nginx]
-    found = []
+    servers: list[Server] = [Ours(scratch, workers, setting.programs.appserver), nginx]
+    if not setting.is_quick:
+        servers.append(Pm2(scratch, workers))
+    found: list[dict[str, Any]] = []
     for server in servers:
         setting.say(f"{kind} under load: {server.name}")
-        with server:
-            found.append(one(kind, server, 1.5 if setting.is_quick else 4.0))
+        try:
+            with server:
+                found.append(one(kind, server, min(4.0, setting.seconds)))
+        except Lacking as lacking:
+            found.append({"server": server.name, "lacking": str(lacking)})
+        except (OSError, Trouble) as trouble:
+            setting.fail(f"{kind}, {server.name}", Trouble(str(trouble)))
     return found
 
 

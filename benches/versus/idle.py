@@ -6,10 +6,11 @@ import time
 from typing import Any
 
 import proc
+from hyper import Hyper
 from nginx import Nginx
 from ours import Ours
-from rounds import Setting
 from server import Server, Trouble
+from setting import Setting
 
 WANTED = 10_000
 TARGET_BYTES = 256
@@ -21,17 +22,20 @@ BODY = 1024
 
 
 def measure(setting: Setting) -> list[dict[str, Any]]:
-    """Both servers, one after the other."""
+    """The servers, one after the other."""
     count = min(WANTED, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE)
-    servers: list[Server] = [
-        Ours(setting.scratch, setting.workers, setting.binary),
-        Nginx(setting.scratch, setting.workers),
-    ]
+    scratch, workers = setting.scratch, setting.workers
+    servers: list[Server] = [Ours(scratch, workers, setting.programs.appserver), Nginx(scratch, workers)]
+    if not setting.is_quick:
+        servers.append(Hyper(scratch, workers, setting.programs.examples / "bare-hyper"))
     found = []
     for server in servers:
         setting.say(f"idle memory of {server.name}: {count} connections")
-        with server:
-            found.append(one(server, count))
+        try:
+            with server:
+                found.append(one(server, count))
+        except (OSError, Trouble) as trouble:
+            setting.fail(f"idle, {server.name}", Trouble(str(trouble)))
     return found
 
 

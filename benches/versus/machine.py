@@ -7,10 +7,12 @@ import subprocess
 from pathlib import Path
 
 import needs
-import nginx
+import npm
+from needs import Programs
+from server import Trouble
 
 
-def facts(binary: Path, is_given: bool, workers: int) -> dict[str, str]:
+def facts(programs: Programs, is_given: bool, workers: int, peers: set[str]) -> dict[str, str]:
     """Machine, date and versions; the order is that of the report."""
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -18,13 +20,47 @@ def facts(binary: Path, is_given: bool, workers: int) -> dict[str, str]:
         "memory": f"{int(field('/proc/meminfo', 'MemTotal').split()[0]) / 2**20:.1f} GiB",
         "kernel": platform.release(),
         "system": field("/etc/os-release", "PRETTY_NAME", "=").strip('"'),
-        "load before": " ".join(f"{one:.2f}" for one in os.getloadavg()),
-        "appserver": f"{first_line([str(binary), '--version'])}, {origin(binary, is_given)}",
+        "load before": load(),
+        "appserver": f"{first_line([str(programs.appserver), '--version'])}, {origin(programs.appserver, is_given)}",
         "rustc": first_line(["rustc", "--version"]),
-        "nginx": nginx.version(),
         "wrk": first_line(["wrk", "-v"]).split(" [")[0],
+        **versions(peers),
         "workers": f"{workers} each",
     }
+
+
+def versions(programs: set[str]) -> dict[str, str]:
+    """Of the peers that take part."""
+    found = {}
+    if "nginx" in programs:
+        found["nginx"] = first_line([needs.found("nginx") or "nginx", "-v"]).removeprefix("nginx version: nginx/")
+    if "haproxy" in programs:
+        found["HAProxy"] = first_line([needs.found("haproxy") or "haproxy", "-v"]).removeprefix("HAProxy version ").split(" ")[0]
+    if "varnishd" in programs:
+        said = first_line([needs.found("varnishd") or "varnishd", "-V"])
+        found["Varnish"] = said.partition("(varnish-")[2].split(" ")[0] or said
+    if "node" in programs:
+        found["Node"] = first_line([needs.found("node") or "node", "--version"])
+        try:
+            for package in ("express", "compression", "pm2"):
+                found[package] = npm.version(package)
+        except Trouble:
+            found["express"] = "unknown"
+    if "hyper" in programs:
+        found["hyper"] = locked("hyper")
+    return found
+
+
+def locked(package: str) -> str:
+    """The version of a crate that is built in."""
+    lines = (needs.ROOT / "Cargo.lock").read_text().splitlines()
+    at = lines.index(f'name = "{package}"') if f'name = "{package}"' in lines else -1
+    return lines[at + 1].partition(" = ")[2].strip('"') if at >= 0 else "unknown"
+
+
+def load() -> str:
+    """The load averages of the last 1, 5 and 15 minutes."""
+    return " ".join(f"{one:.2f}" for one in os.getloadavg())
 
 
 def usable_cores() -> int:

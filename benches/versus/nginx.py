@@ -1,22 +1,13 @@
 """nginx from Debian, in the foreground, with a configuration of its own."""
 
 import os
-import shutil
 import signal
-import subprocess
 from pathlib import Path
 
+import needs
 import proc
 from scratch import fill
-from server import LIMIT, Server, Trouble, signal_one, wait_until
-
-HELLO = b"Hello, world!\n"
-"""What it answers to hello unless something else is to be compared with."""
-
-
-SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-"""Where it is: not everybody has Debian's folder in the path."""
-
+from server import LIMIT, Server, signal_one, wait_until
 
 ABANDON = '"$@" & until [ -s nginx.pid ]; do sleep 0.01; done'
 """Starts a program and ends when its pid file is there."""
@@ -31,11 +22,21 @@ class Nginx(Server):
     """Whether the process that starts it ends at once: with its parent alive, nginx takes itself
     for the result of an upgrade and ignores USR2."""
 
-    def __init__(self, scratch: Path, workers: int, sendfile: bool = True, hello: bytes = HELLO) -> None:
+    def __init__(
+        self,
+        scratch: Path,
+        workers: int,
+        sendfile: bool = True,
+        gzip: bool = True,
+        site: str = "files",
+        upstream: int = 0,
+    ) -> None:
         self.name = "nginx" if sendfile else "nginx, sendfile off"
         super().__init__(scratch, workers)
         self.sendfile = sendfile
-        self.hello = hello
+        self.gzip = gzip
+        self.site = site
+        self.upstream = upstream
         self.configuration = self.folder / "nginx.conf"
         self.pid_file = self.folder / "nginx.pid"
 
@@ -49,16 +50,18 @@ class Nginx(Server):
             "TEMP": self.folder,
             "PORT": self.port,
             "ROOT": self.public,
-            "HELLO": "".join(f"\\{c}" if c in '"\\' else c for c in self.hello.decode()),
+            "GZIP": "on" if self.gzip else "off",
+            "UPSTREAM": self.upstream or 9,  # the port of discard: not used
+            "CACHE": f"proxy_cache_path {self.folder}/cache keys_zone=bench:10m use_temp_path=off inactive=1h;"
+            if self.site == "cache"
+            else "",
+            "SITE": fill(f"nginx-{self.site}.conf", {}).rstrip(),
         }
         self.configuration.write_text(fill("nginx.conf", values))
 
     def command(self) -> list[str]:
         # In full, because an upgrade runs it by this name without looking into PATH.
-        program = shutil.which("nginx", path=SEARCH)
-        if program is None:
-            raise Trouble("nginx is not installed")
-        words = [program, "-p", str(self.folder), "-e", "stderr", "-c", str(self.configuration)]
+        words = [needs.program("nginx"), "-p", str(self.folder), "-e", "stderr", "-c", str(self.configuration)]
         return ["sh", "-c", ABANDON, "sh", *words] if self.is_orphan else words
 
     def master(self) -> int:
@@ -70,6 +73,10 @@ class Nginx(Server):
         known = proc.find(pid)
         return pid if known and known.group == self.group else self.group
 
+    def worker_pids(self) -> set[int]:
+        """Its workers, without the processes that look after the cache."""
+        return {pid for pid in super().worker_pids() if proc.title(pid).startswith("nginx: worker")}
+
     def reload(self) -> None:
         os.kill(self.master(), signal.SIGHUP)
 
@@ -79,7 +86,7 @@ class Nginx(Server):
         os.kill(old, signal.SIGUSR2)
 
         def succeeded() -> bool:
-            return self.master() != old and len(self.worker_pids()) == self.workers
+            return self.master() != old and self.is_complete()
 
         wait_until("the new nginx has workers", succeeded, LIMIT)
         signal_one(old, signal.SIGQUIT)
@@ -88,9 +95,3 @@ class Nginx(Server):
         self.workers = workers
         self.prepare()
         self.reload()
-
-
-def version() -> str:
-    """Such as `nginx/1.22.1`."""
-    said = subprocess.run(["nginx", "-v"], capture_output=True, text=True, env={"PATH": SEARCH}).stderr
-    return said.strip().removeprefix("nginx version: ")

@@ -1,4 +1,4 @@
-"""appserver itself, with the files of a folder or with the service of the example."""
+"""appserver itself: a folder of files, an app of the examples, or whatever a configuration adds."""
 
 import json
 import shutil
@@ -9,26 +9,53 @@ from scratch import fill
 from server import Server, Trouble
 
 
+class Unable(Trouble):
+    """This build of appserver does not know what is to be measured."""
+
+
 class Ours(Server):
     """appserver, started from a copy of the binary that an upgrade may replace."""
 
     name = "appserver"
 
-    def __init__(self, scratch: Path, workers: int, binary: Path) -> None:
+    def __init__(self, scratch: Path, workers: int, binary: Path, more: str = "", upstream: int = 0) -> None:
         super().__init__(scratch, workers)
+        self.more = more
+        self.upstream = upstream
         self.source = binary
         self.binary = self.folder / "appserver"
         self.control = self.folder / "control.sock"
 
     def prepare(self) -> None:
         shutil.copy2(self.source, self.binary)
-        values = {"PORT": self.port, "WORKERS": self.workers, "LOG": self.access_log, "ROOT": self.public}
+        values = {
+            "MORE": fill(f"appserver-{self.more}.toml", {"UPSTREAM": self.upstream}) if self.more else "",
+            "PORT": self.port,
+            "WORKERS": self.workers,
+            "LOG": self.access_log,
+            "ROOT": self.public,
+        }
         (self.folder / "appserver.toml").write_text(fill("appserver.toml", values))
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {"BENCH_JSON": str(self.public / "20k.json")}
+
+    def refusal(self) -> str:
+        """Why this program cannot do what its configuration asks for; empty when it can."""
+        self.make_folder()
+        words = [str(self.binary), "-t", "--config", "appserver.toml"]
+        done = subprocess.run(words, cwd=self.folder, env=self.environment(), capture_output=True, text=True)
+        if done.returncode == 0:
+            return ""
+        said = (done.stderr + done.stdout).strip().splitlines() or [f"ended with {done.returncode}"]
+        return said[0]
 
     def command(self) -> list[str]:
         return [str(self.binary), "--config", "appserver.toml", "--control", str(self.control)]
 
     def start(self) -> None:
+        if why := self.refusal():
+            raise (Unable if self.more else Trouble)(why)
         super().start()
         self.wait("every worker of appserver serves", self.all_serve)
 

@@ -41,6 +41,14 @@ def children(pid: int, group: int) -> set[int]:
     return {one.pid for one in of_group(group) if one.parent == pid}
 
 
+def title(pid: int) -> str:
+    """The command line of a process, or what it has put there; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def cpu_seconds(group: int) -> float:
     """User and system time that a group has used, in whole clock ticks of each process."""
     return sum(one.ticks for one in of_group(group)) / TICKS_PER_SECOND

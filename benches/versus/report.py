@@ -9,6 +9,9 @@ from plan import NOT_YET, SCENARIOS
 
 Table = list[list[str]]
 
+LONGEST = 200
+"""Characters of a reason."""
+
 
 def markdown(results: dict[str, Any]) -> str:
     """Everything that was measured, and what was not."""
@@ -20,10 +23,16 @@ def markdown(results: dict[str, Any]) -> str:
     if results["events"]:
         parts.append(events(results["events"]))
     if results["failed"]:
-        lines = [[key, " ".join(text.split())] for key, text in results["failed"].items()]
+        lines = [[key, shortened(text)] for key, text in results["failed"].items()]
         parts.append(f"## Could not be measured\n\n{table(['row', 'why'], lines)}")
     parts.append(missing(results["workloads"]))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def shortened(text: str) -> str:
+    """Fit for a cell; the whole was told while it happened."""
+    words = " ".join(text.split()).replace("|", "/")
+    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
 
 
 def machine(results: dict[str, Any]) -> str:
@@ -41,11 +50,13 @@ def workloads(rows: list[dict[str, Any]]) -> str:
             lines.append([row["title"] if is_first else "", *server_cells(figures), target(row, figures)])
     if not lines:
         return ""
-    head = ["workload", "server", "req/s", "p50 ms", "p99 ms", "errors", "CPU us/req", "PSS KiB/worker"]
+    head = ["workload", "server", "req/s", "p50 ms", "p99 ms", "errors", "body B", "CPU us/req", "PSS KiB/worker"]
     head += ["CPU, appserver ÷ peer (min–median–max)", "req/s, appserver ÷ peer", "target"]
     note = (
         "Server CPU time (user and system, of all its processes) per request is the figure to compare: the load\n"
-        "generator shares the cores. Differences under 10 % are noise. Medians over the rounds; errors are sums."
+        "generator shares the cores. Differences under 10 % are noise. Medians over the rounds; errors are sums.\n"
+        "*body* is what was sent, compressed where that was asked for; a peer marked ° writes no access log.\n"
+        "HAProxy, Varnish and bare hyper are one process: their PSS is divided by as many threads."
     )
     return f"## Workloads\n\n{table(head, lines)}\n\n{note}"
 
@@ -53,11 +64,12 @@ def workloads(rows: list[dict[str, Any]]) -> str:
 def server_cells(figures: dict[str, Any]) -> list[str]:
     """What one server did in a row."""
     return [
-        figures["server"],
+        figures["server"] + ("" if figures["writes_log"] else " °"),
         f"{figures['requests_per_second']:,.0f}".replace(",", " "),
         f"{figures['p50_ms']:.2f}",
         f"{figures['p99_ms']:.2f}",
         kinds(figures["errors"]),
+        str(figures["body_bytes"]),
         f"{figures['cpu_us_per_request']:.1f}",
         f"{figures['pss_kib_per_worker']:.0f}",
         spread(figures.get("cpu_ratio")),
@@ -67,9 +79,11 @@ def server_cells(figures: dict[str, Any]) -> list[str]:
 
 def target(row: dict[str, Any], figures: dict[str, Any]) -> str:
     """Whether the ratio to nginx is what is aimed at; said for nginx as it comes."""
-    if row["target"] is None or figures["server"] != "nginx":
+    if row["target"] is None or figures["server"] != "nginx" or "cpu_ratio" not in figures:
         return ""
     verdict = "met" if figures["cpu_ratio"]["median"] <= row["target"] else "missed"
+    if verdict == "met" and row["servers"][0]["body_bytes"] > figures["body_bytes"]:
+        verdict = "missed, for its answer is larger"
     return f"≤ {row['target']:.2f}: {verdict}"
 
 
@@ -113,8 +127,11 @@ def events(found: dict[str, list[dict[str, Any]]]) -> str:
     lines: Table = []
     for kind, servers in found.items():
         for one in servers:
+            if "lacking" in one:
+                lines.append(["", one["server"], one["lacking"], *[""] * 7])
+                continue
             gap, p99 = one["longest_gap_ms"], one["p99_ms"]
-            title = SCENARIOS[kind] if one is servers[0] else ""
+            title = SCENARIOS[kind] if not any(line[0] == SCENARIOS[kind] for line in lines) else ""
             lines.append(
                 [
                     title,
@@ -129,7 +146,6 @@ def events(found: dict[str, list[dict[str, Any]]]) -> str:
                     number(one["slowest_ms"]),
                 ]
             )
-        lines.append(["", "PM2", "not yet", *[""] * 7])
     head = ["event", "server", "lasted ms", "answers", "failed requests", "failed before it", "errors of wrk"]
     head += ["longest gap ms before / since", "p99 ms before / during / after", "slowest ms"]
     note = (

@@ -1,5 +1,6 @@
 """The temporary folder: the files that are served, and what the servers write."""
 
+import json
 import os
 import random
 import shutil
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-FILES = {"1k.bin": 1 << 10, "100k.bin": 100 << 10, "10m.bin": 10 << 20}
+FILES = {"1k.bin": 1 << 10, "1k.jpg": 1 << 10, "100k.bin": 100 << 10, "10m.bin": 10 << 20}
 """The files of the served folder and their sizes; the bytes are random, but always the same."""
 
 
@@ -23,9 +24,30 @@ def scratch() -> Iterator[Path]:
         source = random.Random(4)
         for name, size in FILES.items():
             (public / name).write_bytes(source.randbytes(size))
+        (public / "20k.json").write_text(records(source, 20 << 10))
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def records(source: random.Random, size: int) -> str:
+    """A list as an API answers it, of about `size` bytes."""
+    words = "amber birch cedar delta ember fjord grove heron iris juniper kelp larch maple north".split()
+    found: list[dict[str, object]] = []
+    while len(json.dumps(found)) < size:
+        number = len(found) + 1
+        found.append(
+            {
+                "id": number,
+                "name": " ".join(source.sample(words, 3)),
+                "email": f"{source.choice(words)}.{source.randrange(10**4)}@example.com",
+                "price": round(source.uniform(1, 900), 2),
+                "tags": source.sample(words, source.randrange(1, 4)),
+                "active": source.random() < 0.7,
+                "created_at": f"2026-{source.randrange(1, 13):02}-{source.randrange(1, 29):02}T{source.randrange(24):02}:00:00Z",
+            }
+        )
+    return json.dumps(found)
 
 
 def fill(template: str, values: dict[str, object]) -> str:

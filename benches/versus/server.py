@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import time
@@ -14,6 +15,8 @@ import proc
 import wire
 
 PR_SET_CHILD_SUBREAPER = 36
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 LIMIT = 20.0
 """Seconds until a fact that is waited for counts as never coming."""
@@ -32,11 +35,24 @@ def wait_until(what: str, fact: Callable[[], object], limit: float = LIMIT, step
         time.sleep(step)
 
 
+class Lacking(Trouble):
+    """A server has no such operation."""
+
+
 class Server(ABC):
     """A server in the foreground, in a process group and a folder of its own."""
 
     name: str
     """What the tables call it."""
+
+    writes_log = True
+    """Whether it writes an access log; whoever does not has an easier life."""
+
+    probe = "/1k.bin"
+    """What it answers with 200 as soon as it serves."""
+
+    is_threaded = False
+    """Whether it is one process with as many threads instead of workers."""
 
     def __init__(self, scratch: Path, workers: int) -> None:
         self.folder = scratch / f"{self.name.replace(' ', '-')}-{time.monotonic_ns()}"
@@ -54,17 +70,17 @@ class Server(ABC):
     def command(self) -> list[str]:
         """What starts it."""
 
-    @abstractmethod
     def reload(self) -> None:
         """Has every worker replaced; returns when that is under way or done."""
+        raise Lacking("has no reload that keeps its clients")
 
-    @abstractmethod
     def upgrade(self) -> None:
         """Has the running program replaced by the file it was started from."""
+        raise Lacking("has no upgrade that keeps its clients")
 
-    @abstractmethod
     def scale(self, workers: int) -> None:
         """Has it run with so many workers."""
+        raise Lacking("cannot change the number of its workers")
 
     def master(self) -> int:
         """The pid that takes the signals."""
@@ -78,15 +94,16 @@ class Server(ABC):
         return self.leader.pid
 
     def worker_pids(self) -> set[int]:
-        """The workers."""
-        return proc.children(self.master(), self.group)
+        """The workers, or the process whose threads do the work."""
+        return {self.group} if self.is_threaded else proc.children(self.master(), self.group)
+
+    def is_complete(self) -> bool:
+        """Whether as many workers run as were asked for."""
+        return len(self.worker_pids()) == (1 if self.is_threaded else self.workers)
 
     def spawn(self) -> None:
         """Starts it and does not wait."""
-        if not self.folder.exists():
-            self.folder.mkdir()
-            self.folder.chmod(0o755)
-            self.prepare()
+        self.make_folder()
         self.leader = subprocess.Popen(
             self.command(),
             cwd=self.folder,
@@ -97,6 +114,13 @@ class Server(ABC):
             start_new_session=True,
         )
 
+    def make_folder(self) -> None:
+        """Its folder with its configuration, once."""
+        if not self.folder.exists():
+            self.folder.mkdir()
+            self.folder.chmod(0o755)
+            self.prepare()
+
     def environment(self) -> dict[str, str]:
         """A small environment: nothing of the caller's reaches the server."""
         folder = str(self.folder)
@@ -105,8 +129,8 @@ class Server(ABC):
     def start(self) -> None:
         """Starts it and waits until all its workers are there and one answers."""
         self.spawn()
-        self.wait(f"{self.name} serves", lambda: wire.answers(self.port, "/1k.bin"))
-        self.wait(f"all workers of {self.name} run", lambda: len(self.worker_pids()) == self.workers)
+        self.wait(f"{self.name} serves", lambda: wire.answers(self.port, self.probe))
+        self.wait(f"all workers of {self.name} run", self.is_complete)
 
     def wait(self, what: str, fact: Callable[[], object]) -> None:
         """Waits for a fact about this server, and tells what it said when that does not come."""
@@ -122,8 +146,8 @@ class Server(ABC):
             raise Trouble(f"{trouble}\n{self.last_words()}") from None
 
     def last_words(self) -> str:
-        """The end of its error log."""
-        lines = (self.folder / "stderr").read_text(errors="replace").splitlines()
+        """The end of its error log, without its colours."""
+        lines = COLOUR.sub("", (self.folder / "stderr").read_text(errors="replace")).splitlines()
         return "\n".join(lines[-10:])
 
     def kill_worker(self, number: signal.Signals) -> int:

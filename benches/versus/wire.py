@@ -1,7 +1,23 @@
 """Just enough HTTP for probes: one request on a connection of its own, and free ports."""
 
+import gzip
 import http.client
 import socket
+from typing import NamedTuple
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    encoding: str
+    """`Content-Encoding`, empty when there is none."""
+    body: bytes
+    """As it was sent."""
+
+    def content(self) -> bytes:
+        """The body, unpacked."""
+        return gzip.decompress(self.body) if self.encoding == "gzip" else self.body
 
 
 def free_port() -> int:
@@ -11,13 +27,19 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
-def fetch(port: int, path: str, timeout: float = 5.0) -> tuple[int, bytes]:
-    """Status and body of a GET."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+def fetch(port: int, path: str, headers: dict[str, str] | None = None, body: int = 0) -> Answer:
+    """The answer to a GET, or to a POST of so many bytes."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5.0)
     try:
-        connection.request("GET", path, headers={"Connection": "close"})
+        # http.client asks for `identity` by itself, which load generators do not.
+        connection.putrequest("POST" if body else "GET", path, skip_accept_encoding=True)
+        for name, value in {**(headers or {}), "Connection": "close"}.items():
+            connection.putheader(name, value)
+        if body:
+            connection.putheader("Content-Length", str(body))
+        connection.endheaders(b"x" * body if body else None)
         answer = connection.getresponse()
-        return answer.status, answer.read()
+        return Answer(answer.status, answer.getheader("Content-Encoding", ""), answer.read())
     finally:
         connection.close()
 

@@ -1,4 +1,13 @@
--- Prints what wrk has seen as one line of JSON.
+-- Sends a body if asked to (`-- POST 64` after the address), and prints what wrk has seen as one
+-- line of JSON.
+init = function(args)
+    if args[1] then
+        wrk.method = args[1]
+        wrk.body = string.rep("x", tonumber(args[2]))
+        wrk.headers["Content-Type"] = "application/octet-stream"
+    end
+end
+
 done = function(summary, latency, requests)
     local errors = summary.errors
     print(string.format(

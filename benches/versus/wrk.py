@@ -45,13 +45,16 @@ class Seen:
         return self.requests / self.seconds if self.seconds else 0.0
 
 
-def command(port: int, path: str, connections: int, seconds: float, headers: dict[str, str]) -> list[str]:
-    """The command line."""
+def command(
+    port: int, path: str, connections: int, seconds: float, headers: dict[str, str], body: int = 0
+) -> list[str]:
+    """The command line; with a `body` of so many bytes, it is a POST."""
     words = ["wrk", f"-t{min(2, connections)}", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
     words += ["--timeout", "5s", "-s", str(SCRIPT)]
     for name, value in headers.items():
         words += ["-H", f"{name}: {value}"]
-    return [*words, f"http://127.0.0.1:{port}{path}"]
+    words.append(f"http://127.0.0.1:{port}{path}")
+    return [*words, "--", "POST", str(body)] if body else words
 
 
 def begin(words: list[str]) -> subprocess.Popen[str]:

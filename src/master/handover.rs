@@ -1,6 +1,8 @@
 //! What an upgrade carries from one image of the master to the next: descriptors, which survive
 //! `execve` under their numbers, and a description of what they are, in a memfd.
 
+mod listeners;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -11,6 +13,7 @@ use std::rc::Rc;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
+use self::listeners::ListenerState;
 use super::crashes::Crashes;
 use super::link::Link;
 use super::post::Postbox;
@@ -19,9 +22,8 @@ use super::seed::Plan;
 use super::slot::{CpuShare, Process, Retirement, Seat, Slot};
 use super::state::WorkerState;
 use super::{Master, Phase};
-use crate::config::ListenAddress;
 use crate::control::{ClientId, LastCrash};
-use crate::net::{HandOffQueue, Listener, ListenerId, ListenerSet, ListenerSockets};
+use crate::net::{HandOffQueue, ListenerSet};
 use crate::scoreboard::{RowId, Scoreboard, SlotId};
 use crate::sys::{fd, shm};
 
@@ -96,25 +98,6 @@ pub(super) struct PreviousState {
     pub(super) config: String,
     /// The file that configuration came from.
     pub(super) config_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct ListenerState {
-    id: ListenerId,
-    asked: String,
-    bound: String,
-    backlog: u32,
-    sockets: SocketsState,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-enum SocketsState {
-    /// In the order of the kernel's group.
-    PerSlot(Vec<(SlotId, RawFd)>),
-    Shared {
-        fd: RawFd,
-        inode: u64,
-    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -206,10 +189,7 @@ impl Handover {
                 .flat_map(|(_, sender, receiver)| [*sender, *receiver]),
         );
         for listener in &self.listeners {
-            match &listener.sockets {
-                SocketsState::PerSlot(sockets) => all.extend(sockets.iter().map(|(_, fd)| *fd)),
-                SocketsState::Shared { fd, .. } => all.push(*fd),
-            }
+            all.extend(listener.descriptors());
         }
         let seats = self
             .slots
@@ -318,64 +298,6 @@ impl Master<'_> {
             previous,
             returned,
         })
-    }
-}
-
-impl ListenerState {
-    fn of(listener: &Listener) -> Self {
-        let sockets = match &listener.sockets {
-            ListenerSockets::PerSlot { of, group } => SocketsState::PerSlot(
-                group
-                    .iter()
-                    .filter_map(|slot| Some((*slot, of.get(slot)?.as_raw_fd())))
-                    .collect(),
-            ),
-            ListenerSockets::Shared { socket, inode } => SocketsState::Shared {
-                fd: socket.as_raw_fd(),
-                inode: *inode,
-            },
-        };
-        Self {
-            id: listener.id,
-            asked: listener.asked.to_string(),
-            bound: listener.bound.to_string(),
-            backlog: listener.backlog,
-            sockets,
-        }
-    }
-
-    fn take(&self) -> io::Result<Listener> {
-        let sockets = match &self.sockets {
-            SocketsState::PerSlot(sockets) => ListenerSockets::PerSlot {
-                group: sockets.iter().map(|(slot, _)| *slot).collect(),
-                of: sockets
-                    .iter()
-                    .map(|(slot, number)| Ok((*slot, fd::adopt(*number)?)))
-                    .collect::<io::Result<_>>()?,
-            },
-            SocketsState::Shared { fd: number, inode } => ListenerSockets::Shared {
-                socket: fd::adopt(*number)?,
-                inode: *inode,
-            },
-        };
-        Ok(Listener {
-            id: self.id,
-            asked: read_address(&self.asked)?,
-            bound: read_address(&self.bound)?,
-            backlog: self.backlog,
-            sockets,
-        })
-    }
-}
-
-/// Reads an address as [`ListenAddress`] prints it.
-fn read_address(text: &str) -> io::Result<ListenAddress> {
-    match text.strip_prefix("unix:") {
-        Some(path) => Ok(ListenAddress::Unix(PathBuf::from(path))),
-        None => text
-            .parse()
-            .map(ListenAddress::Tcp)
-            .map_err(io::Error::other),
     }
 }
 
