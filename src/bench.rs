@@ -13,10 +13,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use http::header::{REFERER, USER_AGENT};
 use http::{Request, Response};
-use hyper::service::Service;
 
 use crate::config::{self, Gzip, LogFormat, LogTarget, Overflow, Ratio, StaticFiles};
-use crate::http::{AccessLog, Body, BoxError, Files, InFlight, LogBuffer, PeerAddr, RequestIds};
+use crate::http::{
+    AccessLog, Body, BoxError, Files, InFlight, LogBuffer, PeerAddr, RequestIds, Serve,
+};
 use crate::scoreboard::{Row, RowId, Scoreboard, SlotId};
 
 /// A row of a scoreboard of its own, which stays until the process ends.
@@ -112,8 +113,8 @@ impl Logging {
     }
 
     /// A request from its arrival to its line.
-    pub fn serve(&self, request: Request<Body>) {
-        drop(self.0.call(request).now_or_never());
+    pub fn serve(&self, mut request: Request<Body>) {
+        drop(self.0.call(&mut request).now_or_never());
     }
 }
 
@@ -121,12 +122,10 @@ impl Logging {
 #[derive(Debug)]
 struct Nothing;
 
-impl Service<Request<Body>> for Nothing {
-    type Response = Response<Body>;
-    type Error = Infallible;
+impl Serve for Nothing {
     type Future = Ready<Result<Response<Body>, Infallible>>;
 
-    fn call(&self, _: Request<Body>) -> Self::Future {
+    fn call(&self, _: &mut Request<Body>) -> Self::Future {
         ready(Ok(Response::new(Body::from(""))))
     }
 }

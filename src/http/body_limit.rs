@@ -1,8 +1,7 @@
 //! Layer: is the body that the client announces small enough? When not, it need not be sent.
 
-use http::{Request, Response, StatusCode};
+use http::{Request, StatusCode};
 use http_body::Body as _;
-use hyper::service::Service;
 
 use super::{Body, Decided, Rejection, RequestBody, TryServe, refuse};
 
@@ -19,12 +18,10 @@ impl<S> BodyLimit<S> {
     }
 }
 
-impl<S: TryServe> Service<Request<Body>> for BodyLimit<S> {
-    type Response = Response<Body>;
-    type Error = Rejection;
+impl<S: TryServe> TryServe for BodyLimit<S> {
     type Future = Decided<S::Future>;
 
-    fn call(&self, request: Request<Body>) -> Self::Future {
+    fn call(&self, request: &mut Request<Body>) -> Self::Future {
         let announced = request.body().size_hint().lower();
         match request.body().as_request().and_then(RequestBody::limit) {
             Some(limit) if announced > limit => refuse(too_large()),

@@ -9,7 +9,6 @@ use std::task::{Context, Poll, ready};
 
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
-use hyper::service::Service;
 use pin_project_lite::pin_project;
 
 use super::{Body, BodyWatch, RequestBody, Serve};
@@ -29,12 +28,10 @@ impl<S> Closing<S> {
     }
 }
 
-impl<S: Serve> Service<Request<Body>> for Closing<S> {
-    type Response = Response<Body>;
-    type Error = Infallible;
+impl<S: Serve> Serve for Closing<S> {
     type Future = ClosingFuture<S::Future>;
 
-    fn call(&self, request: Request<Body>) -> Self::Future {
+    fn call(&self, request: &mut Request<Body>) -> Self::Future {
         let watch = request
             .body()
             .as_request()

@@ -14,11 +14,10 @@ use std::time::Duration;
 
 use futures_util::future::{Either, LocalBoxFuture};
 use http::{Request, Response, StatusCode};
-use hyper::service::Service;
 use pin_project_lite::pin_project;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Body, Decided, Rejection, TryServe, refuse};
+use super::{Body, Decided, Rejection, TryServe, refuse, take};
 use crate::config;
 use crate::scoreboard::Row;
 
@@ -70,15 +69,13 @@ impl<S> Concurrency<S> {
 /// What a layer's future comes to.
 type Outcome = Result<Response<Body>, Rejection>;
 
-impl<S> Service<Request<Body>> for Concurrency<S>
+impl<S> TryServe for Concurrency<S>
 where
     S: TryServe<Future: 'static> + 'static,
 {
-    type Response = Response<Body>;
-    type Error = Rejection;
     type Future = Decided<Either<Placed<S::Future>, LocalBoxFuture<'static, Outcome>>>;
 
-    fn call(&self, request: Request<Body>) -> Self::Future {
+    fn call(&self, request: &mut Request<Body>) -> Self::Future {
         let Some(gate) = &self.gate else {
             return self.serve(request, None);
         };
@@ -87,7 +84,7 @@ where
         }
         match Waiting::begin(gate) {
             Some(waiting) => {
-                let served = serve_in_turn(waiting, Rc::clone(&self.inner), request);
+                let served = serve_in_turn(waiting, Rc::clone(&self.inner), take(request));
                 Either::Right(Either::Right(Box::pin(served)))
             }
             None => refuse(gate.turn_away()),
@@ -99,7 +96,7 @@ impl<S: TryServe> Concurrency<S> {
     /// Serves at once; without a place when there is no limit.
     fn serve<W>(
         &self,
-        request: Request<Body>,
+        request: &mut Request<Body>,
         place: Option<Place>,
     ) -> Decided<Either<Placed<S::Future>, W>> {
         let inner = self.inner.call(request);
@@ -111,7 +108,7 @@ impl<S: TryServe> Concurrency<S> {
 async fn serve_in_turn<S: TryServe>(
     waiting: Waiting,
     inner: Rc<S>,
-    request: Request<Body>,
+    mut request: Request<Body>,
 ) -> Outcome {
     let gate = Rc::clone(&waiting.gate);
     let turn = Arc::clone(&gate.places).acquire_owned();
@@ -121,7 +118,7 @@ async fn serve_in_turn<S: TryServe>(
     let Ok(Ok(permit)) = turn else {
         return Err(gate.turn_away());
     };
-    let (inner, place) = (inner.call(request), Some(Place(permit)));
+    let (inner, place) = (inner.call(&mut request), Some(Place(permit)));
     Placed { inner, place }.await
 }
 

@@ -14,13 +14,12 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
 use http::{Method, Request, Response};
-use hyper::service::Service;
 use pin_project_lite::pin_project;
 use tower::Layer;
 use tower_http::cors::{self, AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use super::ask::{Ask, HandBack};
-use super::{Body, Serve, rules};
+use super::{Body, Serve, rules, take};
 use crate::config::{self, Allowed};
 
 /// Adds the fields of CORS to every response, and answers preflights by itself.
@@ -38,21 +37,19 @@ impl<S> Cors<S> {
     }
 }
 
-impl<S: Serve> Service<Request<Body>> for Cors<S> {
-    type Response = Response<Body>;
-    type Error = Infallible;
+impl<S: Serve> Serve for Cors<S> {
     type Future = Either<Ready<Result<Response<Body>, Infallible>>, CorsFuture<S::Future>>;
 
-    fn call(&self, request: Request<Body>) -> Self::Future {
+    fn call(&self, request: &mut Request<Body>) -> Self::Future {
         let Some(rules) = &self.rules else {
             return Either::Right(CorsFuture {
                 inner: self.inner.call(request),
                 fields: None,
             });
         };
-        match ask(rules, request) {
-            (head, Some(request)) => Either::Right(CorsFuture {
-                inner: self.inner.call(request),
+        match ask(rules, take(request)) {
+            (head, Some(mut request)) => Either::Right(CorsFuture {
+                inner: self.inner.call(&mut request),
                 fields: Some(Box::new(head.headers)),
             }),
             (head, None) => Either::Left(ready(Ok(Response::from_parts(head, Body::empty())))),

@@ -4,13 +4,12 @@
 //! does: by `Sec-Fetch-Site`, else by `Origin` against `Host`. A program that is no browser sends
 //! neither, and is not meant.
 
-use http::{Request, Response, StatusCode};
-use hyper::service::Service;
+use http::{Request, StatusCode};
 use tower::Layer;
 use tower_http::csrf::{self, CsrfLayer};
 
 use super::ask::{Ask, HandBack};
-use super::{Body, Decided, Rejection, TryServe, refuse};
+use super::{Body, Decided, Rejection, TryServe, refuse, take};
 use crate::config;
 
 /// Answers 403 to requests of other origins that are not `GET`, `HEAD` or `OPTIONS`.
@@ -35,17 +34,15 @@ impl<S> Csrf<S> {
     }
 }
 
-impl<S: TryServe> Service<Request<Body>> for Csrf<S> {
-    type Response = Response<Body>;
-    type Error = Rejection;
+impl<S: TryServe> TryServe for Csrf<S> {
     type Future = Decided<S::Future>;
 
-    fn call(&self, request: Request<Body>) -> Self::Future {
+    fn call(&self, request: &mut Request<Body>) -> Self::Future {
         let Some(rules) = &self.rules else {
             return Decided::Right(self.inner.call(request));
         };
-        match rules.ask(request).into_body() {
-            Some(request) => Decided::Right(self.inner.call(request)),
+        match rules.ask(take(request)).into_body() {
+            Some(mut request) => Decided::Right(self.inner.call(&mut request)),
             None => {
                 let reason = "a page of another origin asks for a change";
                 refuse(Rejection::new(StatusCode::FORBIDDEN, reason))

@@ -6,11 +6,10 @@ use std::rc::Rc;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
-use hyper::service::Service;
 
 use super::access_log::Unlogged;
 use super::page::method_not_allowed;
-use super::{Body, Decided, Rejection, TryServe};
+use super::{Body, Decided, TryServe};
 use crate::config;
 
 /// How long a probe may wait before it asks a worker that leaves again, in seconds: its successor
@@ -57,14 +56,12 @@ impl<S> Endpoints<S> {
     }
 }
 
-impl<S: TryServe> Service<Request<Body>> for Endpoints<S> {
-    type Response = Response<Body>;
-    type Error = Rejection;
+impl<S: TryServe> TryServe for Endpoints<S> {
     type Future = Decided<S::Future>;
 
-    fn call(&self, request: Request<Body>) -> Self::Future {
+    fn call(&self, request: &mut Request<Body>) -> Self::Future {
         let answer = self.paths.as_ref();
-        match answer.and_then(|paths| self.answer(paths, &request)) {
+        match answer.and_then(|paths| self.answer(paths, request)) {
             Some(response) => Decided::Left(ready(Ok(response))),
             None => Decided::Right(self.inner.call(request)),
         }

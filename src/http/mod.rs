@@ -39,7 +39,7 @@ pub(crate) use request_body::RequestBody;
 pub use request_id::RequestId;
 pub(crate) use request_id::RequestIds;
 
-pub(crate) use access_log::{AccessLog, LogBuffer, Logged};
+pub(crate) use access_log::{AccessLog, AccessLogFuture, LogBuffer, Logged};
 pub(crate) use app::App;
 pub(crate) use body_limit::BodyLimit;
 pub(crate) use closing::Closing;
@@ -64,23 +64,30 @@ use std::future::{Ready, ready};
 
 use futures_util::future::Either;
 use http::{Request, Response};
-use hyper::service::Service;
 
 /// A layer outside [`Contain`], and what it wraps: it answers whatever happens.
-pub(crate) trait Serve:
-    Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-{
-}
+pub(crate) trait Serve {
+    /// The answer in the making.
+    type Future: Future<Output = Result<Response<Body>, Infallible>>;
 
-impl<S> Serve for S where S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> {}
+    /// Answers a request. It is lent, for it is large and there are many layers: whoever needs it
+    /// for longer [takes](take) it, and leaves something empty behind.
+    fn call(&self, request: &mut Request<Body>) -> Self::Future;
+}
 
 /// A layer inside [`Contain`], and what it wraps: it may fail with a [`Rejection`], and panic.
-pub(crate) trait TryServe:
-    Service<Request<Body>, Response = Response<Body>, Error = Rejection>
-{
+pub(crate) trait TryServe {
+    /// The answer in the making.
+    type Future: Future<Output = Result<Response<Body>, Rejection>>;
+
+    /// As [`Serve::call`].
+    fn call(&self, request: &mut Request<Body>) -> Self::Future;
 }
 
-impl<S> TryServe for S where S: Service<Request<Body>, Response = Response<Body>, Error = Rejection> {}
+/// Takes a request that was lent.
+fn take(request: &mut Request<Body>) -> Request<Body> {
+    std::mem::replace(request, Request::new(Body::empty()))
+}
 
 /// The future of a layer that either answers by itself or asks the next one.
 type Decided<F> = Either<Ready<Result<Response<Body>, Rejection>>, F>;

@@ -14,7 +14,6 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS, X_DNS_PREFETCH_CONTROL, X_FRAME_OPTIONS, X_XSS_PROTECTION,
 };
 use http::{Request, Response};
-use hyper::service::Service;
 use pin_project_lite::pin_project;
 
 use super::real_ip::is_https;
@@ -44,12 +43,10 @@ impl<S> SecurityHeaders<S> {
     }
 }
 
-impl<S: Serve> Service<Request<Body>> for SecurityHeaders<S> {
-    type Response = Response<Body>;
-    type Error = Infallible;
+impl<S: Serve> Serve for SecurityHeaders<S> {
     type Future = SecurityHeadersFuture<S::Future>;
 
-    fn call(&self, request: Request<Body>) -> Self::Future {
+    fn call(&self, request: &mut Request<Body>) -> Self::Future {
         let fields = self.fields.clone();
         let https = fields.is_some() && is_https(request.extensions());
         SecurityHeadersFuture {

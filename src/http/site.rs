@@ -3,14 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
-use hyper::service::Service;
 use pin_project_lite::pin_project;
 use tower::util::Oneshot;
 
-use super::{Body, BoxError, Rejection};
+use super::{Body, BoxError, Rejection, TryServe, take};
 
 /// What is served: an app, a folder of files or the welcome page.
 pub(crate) trait Site:
@@ -43,15 +42,25 @@ impl<A> AskSite<A> {
     }
 }
 
-impl<A: Site> Service<Request<Body>> for AskSite<A> {
-    type Response = Response<Body>;
-    type Error = Rejection;
+impl<A: Site> TryServe for AskSite<A> {
     type Future = SiteFuture<A>;
 
-    fn call(&self, request: Request<Body>) -> Self::Future {
-        SiteFuture {
-            answer: Oneshot::new(self.site.clone(), request),
-        }
+    /// Most sites are always ready, and asked at once.
+    fn call(&self, request: &mut Request<Body>) -> Self::Future {
+        let mut site = self.site.clone();
+        let answer = match site.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => Answer::Asked {
+                answer: site.call(take(request)),
+            },
+            // Whoever is not ready is asked again, by somebody who can wait.
+            Poll::Pending => Answer::Waiting {
+                answer: Box::pin(Oneshot::new(site, take(request))),
+            },
+            Poll::Ready(Err(error)) => Answer::Failed {
+                error: Some(error.into()),
+            },
+        };
+        SiteFuture { answer }
     }
 }
 
@@ -59,7 +68,23 @@ pin_project! {
     /// The response of [`AskSite`].
     pub(crate) struct SiteFuture<A: Site> {
         #[pin]
-        answer: Oneshot<A, Request<Body>>,
+        answer: Answer<A>,
+    }
+}
+
+pin_project! {
+    #[project = AnswerProjection]
+    enum Answer<A: Site> {
+        Asked {
+            #[pin]
+            answer: A::Future,
+        },
+        Waiting {
+            answer: Pin<Box<Oneshot<A, Request<Body>>>>,
+        },
+        Failed {
+            error: Option<BoxError>,
+        },
     }
 }
 
@@ -73,7 +98,14 @@ impl<A: Site> Future for SiteFuture<A> {
     type Output = Result<Response<Body>, Rejection>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = self.project().answer.poll(cx);
+        let answer = match self.project().answer.project() {
+            AnswerProjection::Asked { answer } => answer.poll(cx),
+            AnswerProjection::Waiting { answer } => answer.as_mut().poll(cx),
+            AnswerProjection::Failed { error } => match error.take() {
+                Some(error) => return Poll::Ready(Err(Rejection::of_error(error))),
+                None => Poll::Pending, // polled after its end, which nobody does
+            },
+        };
         answer.map_err(|error| Rejection::of_error(error.into()))
     }
 }

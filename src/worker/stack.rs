@@ -11,14 +11,17 @@ use hyper::service::Service;
 
 use crate::config::{Config, Gzip};
 use crate::http::{
-    AccessLog, AskSite, Body, BodyLimit, BodyWatch, Closing, Compression, Concurrency, Contain,
-    Containment, Cors, Csrf, Endpoints, InFlight, LogBuffer, Logged, PeerAddr, RealIp, RequestIds,
-    Rules, SecurityHeaders, Site,
+    AccessLog, AccessLogFuture, AskSite, Body, BodyLimit, BodyWatch, Closing, Compression,
+    Concurrency, Contain, Containment, Cors, Csrf, Endpoints, InFlight, LogBuffer, Logged,
+    PeerAddr, RealIp, RequestIds, Rules, SecurityHeaders, Serve, Site,
 };
 use crate::scoreboard::Row;
 
 /// The layers around a site, outermost first.
-type Layers<A> = RealIp<AccessLog<Closing<SecurityHeaders<Cors<Contain<Contained<A>>>>>>>;
+type Layers<A> = AccessLog<Answers<A>>;
+
+/// Those that answer whatever happens.
+type Answers<A> = Closing<SecurityHeaders<Cors<Contain<Contained<A>>>>>;
 
 /// Those that may fail.
 type Contained<A> = Rules<Endpoints<Csrf<BodyLimit<Concurrency<Compression<AskSite<A>>>>>>>;
@@ -45,6 +48,8 @@ pub(crate) struct Shared {
 /// A worker's stack. One per worker; its connections share it.
 #[derive(Debug)]
 pub(crate) struct Stack<A> {
+    /// Before all layers: whoever asks who the client is means the same one.
+    real_ip: RealIp,
     layers: Layers<A>,
 }
 
@@ -87,9 +92,8 @@ pub(crate) fn stack<A: Site>(site: A, shared: Shared, config: &Config) -> Rc<Sta
     // Around all that answers: sees every ending, also that of a client that left, and how long
     // each poll holds the thread.
     let layers = AccessLog::new(layers, row, inflight, log, ids);
-    // Outermost, and answers nothing: whoever asks who the client is means the same one.
-    let layers = RealIp::new(layers, &config.real_ip);
-    Rc::new(Stack { layers })
+    let real_ip = RealIp::new(&config.real_ip);
+    Rc::new(Stack { real_ip, layers })
 }
 
 /// The stack as one connection sees it; this is what hyper is given.
@@ -131,10 +135,12 @@ impl<A> ConnectionService<A> {
 impl<A: Site> Service<Request<Incoming>> for ConnectionService<A> {
     type Response = Response<Logged>;
     type Error = Infallible;
-    type Future = <Layers<A> as Service<Request<Body>>>::Future;
+    type Future = AccessLogFuture<<Answers<A> as Serve>::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.stack.layers.call(self.receive(request))
+        let mut request = self.receive(request);
+        self.stack.real_ip.look(&mut request);
+        self.stack.layers.call(&mut request)
     }
 }
 

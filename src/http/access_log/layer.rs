@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http::{Request, Response};
-use hyper::service::Service;
 use pin_project_lite::pin_project;
 
 use super::entry::{Entry, Ledger, Logged};
@@ -49,13 +48,10 @@ impl<S> AccessLog<S> {
     }
 }
 
-impl<S: Serve> Service<Request<Body>> for AccessLog<S> {
-    type Response = Response<Logged>;
-    type Error = Infallible;
-    type Future = AccessLogFuture<S::Future>;
-
-    fn call(&self, mut request: Request<Body>) -> Self::Future {
-        let entry = Entry::open(&self.ledger, &mut request);
+impl<S: Serve> AccessLog<S> {
+    /// Answers a request, which it takes.
+    pub(crate) fn call(&self, request: &mut Request<Body>) -> AccessLogFuture<S::Future> {
+        let entry = Entry::open(&self.ledger, request);
         AccessLogFuture {
             inner: self.inner.call(request),
             entry: Some(entry),

@@ -14,7 +14,7 @@ mod user;
 
 pub(crate) use buffer::LogBuffer;
 pub(crate) use entry::Logged;
-pub(crate) use layer::AccessLog;
+pub(crate) use layer::{AccessLog, AccessLogFuture};
 
 /// In the extensions of a response: the request gets no line. It is counted all the same.
 #[derive(Debug, Clone, Copy)]

@@ -19,7 +19,6 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body::Body as _;
-use hyper::service::Service;
 use pin_project_lite::pin_project;
 
 use super::{Body, Rejection, TryServe};
@@ -59,12 +58,10 @@ impl<S> Compression<S> {
     }
 }
 
-impl<S: TryServe> Service<Request<Body>> for Compression<S> {
-    type Response = Response<Body>;
-    type Error = Rejection;
+impl<S: TryServe> TryServe for Compression<S> {
     type Future = Compressing<S::Future>;
 
-    fn call(&self, request: Request<Body>) -> Self::Future {
+    fn call(&self, request: &mut Request<Body>) -> Self::Future {
         let job = self.policy.as_ref().map(|policy| Job {
             policy: Rc::clone(policy),
             accepted: Accepted::of(request.headers()),

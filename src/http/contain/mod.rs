@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use http::header::{ACCEPT, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri};
-use hyper::service::Service;
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
@@ -28,7 +27,7 @@ pub(crate) use self::error_pages::ErrorPages;
 pub(crate) use self::report::Containment;
 
 use super::page::Unwritten;
-use super::{Body, Rejection, TryServe};
+use super::{Body, Rejection, Serve, TryServe};
 
 /// Turns rejections, panics and overdue handlers into answers, and breaks a response off whose
 /// body fails. One request's end is nobody else's.
@@ -48,13 +47,11 @@ impl<S> Contain<S> {
     }
 }
 
-impl<S: TryServe> Service<Request<Body>> for Contain<S> {
-    type Response = Response<Body>;
-    type Error = Infallible;
+impl<S: TryServe> Serve for Contain<S> {
     type Future = Contained<S::Future>;
 
-    fn call(&self, request: Request<Body>) -> Self::Future {
-        let asked = Asked::of(&request);
+    fn call(&self, request: &mut Request<Body>) -> Self::Future {
+        let asked = Asked::of(request);
         let shared = Arc::clone(&self.shared);
         // Written in place: what a caught closure returns is copied, and this is large.
         let mut inner = None;

@@ -73,7 +73,7 @@ fn stream(bad: impl Fn() -> Result<Frame<Bytes>, BoxError> + Send + 'static) -> 
 /// The answer of the layer around the site.
 fn ask_with(containment: Containment, path: &str, accept: &str) -> Response<Body> {
     let layer = Contain::new(AskSite::new(tower::service_fn(site)), containment);
-    let answer = layer.call(request(path, accept)).now_or_never();
+    let answer = layer.call(&mut request(path, accept)).now_or_never();
     answer.expect("it is there at once").unwrap()
 }
 
@@ -228,17 +228,15 @@ fn a_body_that_fails_is_an_error_one_poll_later() {
 #[test]
 fn a_call_that_panics_is_contained_too() {
     struct Bad;
-    impl Service<Request<Body>> for Bad {
-        type Response = Response<Body>;
-        type Error = Rejection;
+    impl TryServe for Bad {
         type Future = Ready<Result<Response<Body>, Rejection>>;
-        fn call(&self, _: Request<Body>) -> Self::Future {
+        fn call(&self, _: &mut Request<Body>) -> Self::Future {
             panic!("in the call")
         }
     }
     let layer = Contain::new(Bad, Containment::quiet(row()));
     let answer = layer
-        .call(request("/", "*/*"))
+        .call(&mut request("/", "*/*"))
         .now_or_never()
         .unwrap()
         .unwrap();
@@ -263,7 +261,7 @@ fn what_panics_when_it_is_dropped_is_contained_too() {
     let containment = Containment::quiet(row());
     let row = containment.row;
     let mut answer =
-        Box::pin(Contain::new(AskSite::new(waits), containment).call(request("/", "*/*")));
+        Box::pin(Contain::new(AskSite::new(waits), containment).call(&mut request("/", "*/*")));
     assert!(answer.as_mut().now_or_never().is_none());
     drop(answer); // the client has left
     assert_eq!(row.counters().panics, 1);
@@ -286,7 +284,7 @@ async fn a_site_that_takes_too_long_is_dropped() {
         }
     });
     let layer = Contain::new(AskSite::new(waits), containment);
-    let response = layer.call(request("/", "*/*")).await.unwrap();
+    let response = layer.call(&mut request("/", "*/*")).await.unwrap();
     assert_eq!(response.status(), 503);
     assert!(!response.headers().contains_key(RETRY_AFTER));
     assert!(receiver.await.is_err(), "the handler was dropped");

@@ -13,12 +13,11 @@ mod tests;
 
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 use http::{Extensions, Request};
-use hyper::service::Service;
 
 use self::address::address;
 use self::list::{Element, elements};
 use self::trust::Trusted;
-use super::{Body, PeerAddr, rules};
+use super::{PeerAddr, rules};
 use crate::config::{self, ForwardedHeader};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -86,8 +85,7 @@ pub(super) fn is_https(extensions: &Extensions) -> bool {
 /// Puts the client's address in the place of the proxy's, for all that look at [`PeerAddr`], the
 /// access log among them.
 #[derive(Debug)]
-pub(crate) struct RealIp<S> {
-    inner: S,
+pub(crate) struct RealIp {
     /// `None` is off.
     rules: Option<Rules>,
 }
@@ -100,27 +98,21 @@ struct Rules {
     recursive: bool,
 }
 
-impl<S> RealIp<S> {
-    pub(crate) fn new(inner: S, config: &config::RealIp) -> Self {
+impl RealIp {
+    pub(crate) fn new(config: &config::RealIp) -> Self {
         let rules = (!config.trusted.is_empty()).then(|| Rules {
             trusted: Trusted::new(&config.trusted),
             header: config.header,
             recursive: config.recursive,
         });
-        Self { inner, rules }
+        Self { rules }
     }
-}
 
-impl<S: Service<Request<Body>>> Service<Request<Body>> for RealIp<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn call(&self, mut request: Request<Body>) -> Self::Future {
+    /// Looks at a request that has just come.
+    pub(crate) fn look<B>(&self, request: &mut Request<B>) {
         if let Some(rules) = &self.rules {
-            rules.adopt(&mut request);
+            rules.adopt(request);
         }
-        self.inner.call(request)
     }
 }
 

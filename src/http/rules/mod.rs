@@ -12,8 +12,7 @@ pub(super) use host::is_valid as is_valid_host;
 mod tests;
 
 use http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
-use http::{Method, Request, Response, StatusCode, Version};
-use hyper::service::Service;
+use http::{Method, Request, StatusCode, Version};
 
 use super::{Body, Decided, Rejection, TryServe, refuse};
 
@@ -33,13 +32,11 @@ impl<S> Rules<S> {
     }
 }
 
-impl<S: TryServe> Service<Request<Body>> for Rules<S> {
-    type Response = Response<Body>;
-    type Error = Rejection;
+impl<S: TryServe> TryServe for Rules<S> {
     type Future = Decided<S::Future>;
 
-    fn call(&self, mut request: Request<Body>) -> Self::Future {
-        match check(&mut request) {
+    fn call(&self, request: &mut Request<Body>) -> Self::Future {
+        match check(request) {
             Ok(()) => Decided::Right(self.inner.call(request)),
             Err(rejection) => refuse(rejection.closing()),
         }
