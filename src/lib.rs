@@ -21,8 +21,8 @@
 //! with any body, if it can be cloned: an axum `Router` as it is. It is made once in each worker,
 //! after the fork: open pools and start tasks there and not before. It need not be `Send`, for
 //! a worker has one thread, and must not block that thread, for nothing else happens meanwhile.
-//! [`PeerAddr`] and [`RequestId`], in the request's extensions, say who asks and under which id;
-//! behind trusted proxies [`Forwarded`] says how. A panic or an error is answered with 500, an
+//! [`PeerAddr::of`] says who asks; in the request's extensions are the [`RequestId`], if requests
+//! have ids, and what trusted proxies say, [`Forwarded`]. A panic or an error is answered with 500, an
 //! [`HttpError`] with its own status, a
 //! [`BodyTooLarge`] that is passed on with 413, a body that broke off with 400.
 //!

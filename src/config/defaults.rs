@@ -84,7 +84,7 @@ impl Config {
             request_timeout: Duration::ZERO,
             error_page: Vec::new(),
             static_files: StaticFiles::default(),
-            request_id: Some("X-Request-ID".to_owned()),
+            request_id: None,
             workers: Workers::default(),
             listen: Vec::new(),
             gzip: Gzip::default(),

@@ -1,6 +1,6 @@
 //! An app as a site: whatever body it answers with becomes ours.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use pin_project_lite::pin_project;
 
-use super::{Body, BoxError};
+use super::{Body, BoxError, PeerAddr};
 
 /// An app that answers with bodies of its own. It is inside [`Contain`](super::Contain), so a body
 /// that panics when it is asked is an app that panics.
@@ -30,7 +30,7 @@ impl<A> App<A> {
 
 impl<A, B> tower::Service<Request<Body>> for App<A>
 where
-    A: tower::Service<Request<Body>, Response = Response<B>, Error: Into<BoxError>>,
+    A: tower::Service<Request<Body>, Response = Response<B>, Error: Into<BoxError>> + 'static,
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     type Response = Response<Body>;
@@ -41,11 +41,24 @@ where
         self.app.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if has_extractors::<A>()
+            && let Some(peer) = PeerAddr::of(&request)
+        {
+            request.extensions_mut().insert(peer);
+        }
         Answer {
             answer: self.app.call(request),
         }
     }
+}
+
+/// Whether the app looks into the extensions: axum's extractors find everything there.
+fn has_extractors<A: 'static>() -> bool {
+    #[cfg(feature = "axum")]
+    return TypeId::of::<A>() == TypeId::of::<axum::Router>();
+    #[cfg(not(feature = "axum"))]
+    return false;
 }
 
 pin_project! {

@@ -5,6 +5,7 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use hyper::body::Incoming;
 
 use super::concurrency::Place;
 use super::files::FileBody;
-use super::{BodyWatch, RequestBody};
+use super::{BodyWatch, PeerAddr, RequestBody};
 
 /// An error of any type, as services and bodies report it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -38,6 +39,8 @@ pub struct Body {
     kind: Kind,
     /// What is held until the body has been sent, or is given up.
     place: Option<Place>,
+    /// Who sends it, if it is that of a request.
+    peer: Option<Arc<PeerAddr>>,
 }
 
 /// What a body is made of.
@@ -64,7 +67,11 @@ impl Body {
     }
 
     const fn of(kind: Kind) -> Self {
-        Self { kind, place: None }
+        Self {
+            kind,
+            place: None,
+            peer: None,
+        }
     }
 
     /// The same body, which keeps this place until it is dropped.
@@ -73,12 +80,27 @@ impl Body {
         self
     }
 
-    /// The body of a request that came by a connection; `watch` was reset for it.
-    pub(crate) fn incoming(incoming: Incoming, limit: Option<u64>, watch: &BodyWatch) -> Self {
-        if incoming.is_end_stream() {
-            return Self::empty();
+    /// The body of a request that came by a connection from `peer`; `watch` was reset for it.
+    pub(crate) fn incoming(
+        incoming: Incoming,
+        limit: Option<u64>,
+        watch: &BodyWatch,
+        peer: &Arc<PeerAddr>,
+    ) -> Self {
+        let kind = if incoming.is_end_stream() {
+            Kind::Empty
+        } else {
+            Kind::Request(Box::new(RequestBody::new(incoming, limit, watch.clone())))
+        };
+        Self {
+            peer: Some(Arc::clone(peer)),
+            ..Self::of(kind)
         }
-        RequestBody::new(incoming, limit, watch.clone()).into()
+    }
+
+    /// Who sends it, if it is that of a request.
+    pub(super) fn peer(&self) -> Option<PeerAddr> {
+        self.peer.as_deref().copied()
     }
 
     /// The body of a request, if this is one that has not been read to its end.

@@ -173,6 +173,9 @@ impl<F: Future<Output = Outcome>> Future for Placed<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let this = self.project();
+        if this.place.is_none() {
+            return this.inner.poll(cx);
+        }
         let response = ready!(this.inner.poll(cx));
         let place = this.place.take(); // free at once when there is no response
         Poll::Ready(response.map(|response| match place {

@@ -98,8 +98,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let Some(fields) = this.fields else {
+            return this.inner.poll(cx);
+        };
         let Ok(mut response) = ready!(this.inner.poll(cx));
-        for (name, value) in this.fields.iter().flat_map(|fields| fields.iter()) {
+        for (name, value) in fields.iter() {
             let headers = response.headers_mut();
             if *name == VARY {
                 headers.append(name, value.clone()); // the site has its own reasons to vary

@@ -3,12 +3,20 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-/// The other end of the connection that a request came by; found in the request's extensions.
+use http::Request;
+
+use super::Body;
+
+/// The client that sent a request: the other end of its connection or, behind [trusted
+/// proxies](crate::ProxyAddr), whom they name.
+///
+/// An axum `Router` finds it in the request's extensions; so do its extractors:
+/// `Extension<PeerAddr>`. For any other app that would be a needless cost for each request: it asks
+/// [`PeerAddr::of`].
 ///
 /// ```
-/// # let mut request = http::Request::new(());
-/// # request.extensions_mut().insert(appserver::PeerAddr::Unix);
-/// if let Some(appserver::PeerAddr::Inet(address)) = request.extensions().get() {
+/// # let request = http::Request::new(appserver::Body::empty());
+/// if let Some(appserver::PeerAddr::Inet(address)) = appserver::PeerAddr::of(&request) {
 ///     println!("asked by {}", address.ip());
 /// }
 /// ```
@@ -18,6 +26,16 @@ pub enum PeerAddr {
     Inet(SocketAddr),
     /// A client of this machine, through a socket file.
     Unix,
+}
+
+impl PeerAddr {
+    /// Who sent this request; none for one that was made by hand. The body tells it as well as
+    /// the extensions, so ask before you replace both.
+    #[must_use]
+    pub fn of(request: &Request<Body>) -> Option<Self> {
+        let named = request.extensions().get().copied();
+        named.or_else(|| request.body().peer())
+    }
 }
 
 impl fmt::Display for PeerAddr {

@@ -76,10 +76,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let Some(fields) = this.fields else {
+            return this.inner.poll(cx);
+        };
         let Ok(mut response) = ready!(this.inner.poll(cx));
-        if let Some(fields) = this.fields {
-            fields.add_to(&mut response, *this.https);
-        }
+        fields.add_to(&mut response, *this.https);
         Poll::Ready(Ok(response))
     }
 }

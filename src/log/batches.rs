@@ -274,7 +274,11 @@ impl Writer {
         let (written, result) = self.target.write_lines(batch);
         self.note(&result);
         let all = count_lines(batch);
-        let whole = count_lines(&batch[..written]);
+        let whole = if written == batch.len() {
+            all
+        } else {
+            count_lines(&batch[..written])
+        };
         self.shared.row.count_log_lines(whole);
         if whole < all {
             self.shared.lose(all - whole);

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -101,7 +102,7 @@ pub(crate) fn stack<A: Site>(site: A, shared: Shared, config: &Config) -> Rc<Sta
 pub(crate) struct ConnectionService<A> {
     stack: Rc<Stack<A>>,
     /// Who sends the requests.
-    peer: PeerAddr,
+    peer: Arc<PeerAddr>,
     /// The largest body, in bytes; `None` is no limit.
     max_body: Option<u64>,
     /// What the connection's owner sees of the bodies.
@@ -117,7 +118,7 @@ impl<A> ConnectionService<A> {
     ) -> Self {
         Self {
             stack,
-            peer,
+            peer: Arc::new(peer),
             max_body,
             watch,
         }
@@ -125,10 +126,7 @@ impl<A> ConnectionService<A> {
 
     /// The request as the layers and the site see it.
     fn receive(&self, request: Request<Incoming>) -> Request<Body> {
-        let mut request =
-            request.map(|incoming| Body::incoming(incoming, self.max_body, &self.watch));
-        request.extensions_mut().insert(self.peer);
-        request
+        request.map(|incoming| Body::incoming(incoming, self.max_body, &self.watch, &self.peer))
     }
 }
 

@@ -248,7 +248,10 @@ fn an_unknown_token_is_refused_with_the_nearest() {
 #[test]
 fn the_request_id_is_one_everywhere() {
     let server = Appserver::fixture()
-        .config("[access_log]\npath = \"access.log\"\nformat = \":url :request-id\"")
+        .config(
+            "request_id = 'X-Request-ID'\n\
+             [access_log]\npath = \"access.log\"\nformat = \":url :request-id\"",
+        )
         .start();
     let mut connection = server.connect();
     let mut expected = Vec::new();
@@ -274,8 +277,8 @@ fn the_request_id_is_one_everywhere() {
 }
 
 #[test]
-fn without_a_header_there_is_no_request_id() {
-    let server = Appserver::fixture().config("request_id = \"\"").start();
+fn usually_there_is_no_request_id() {
+    let server = Appserver::fixture().start();
     let response = server.get("/request-id");
     assert_eq!(response.header("x-request-id"), None);
     assert_eq!(response.text(), "- -");

@@ -44,7 +44,7 @@ fn every_key_is_written_and_read_again() {
         pid_file = 'p\"q'
         max_connections = 5
         root = '.'
-        request_id = ''
+        request_id = 'X-Id'
         listen = ['127.0.0.1:1', '[::1]:0', 'unix:x.sock']
         [static]
         try_files = ['$uri', '$uri.html', '/x/$uri/', '=404']

@@ -203,11 +203,7 @@ impl Asked {
             Side::Response => None,
         });
         Self {
-            peer: request
-                .extensions()
-                .get()
-                .copied()
-                .unwrap_or(PeerAddr::Unix),
+            peer: PeerAddr::of(request).unwrap_or(PeerAddr::Unix),
             method: request.method().clone(),
             url: Url::of(request.uri()),
             version: request.version(),

@@ -168,6 +168,9 @@ fn number(value: Option<u64>, out: &mut Vec<u8>) {
 
 /// A number, written without the detours of formatting.
 pub(super) fn decimal(mut value: u64, out: &mut Vec<u8>) {
+    if let Ok(digit @ 0..=9) = u8::try_from(value) {
+        return out.push(b'0' + digit);
+    }
     let mut text = [0; 20];
     let mut start = text.len();
     loop {

@@ -2,24 +2,85 @@
 
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, VARY,
+    CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, VARY,
 };
 use http::{Response, StatusCode};
 
 use super::media::MediaTypes;
 use crate::config::Encoding;
 
-/// Whether this is a response that compression has a say in: a whole one, of a type that is
-/// compressed, whose sender did not forbid it.
-pub(super) fn is_ours<B>(response: &Response<B>, types: &MediaTypes) -> bool {
-    let headers = response.headers();
-    let Some(content_type) = headers.get(CONTENT_TYPE) else {
-        return false;
-    };
-    types.contain(content_type.as_bytes())
-        && has_content(response.status())
-        && !headers.contains_key(CONTENT_RANGE)
-        && !has_member(headers, &CACHE_CONTROL, b"no-transform")
+/// What the head of a response says to compression; read in one go, for there are few fields and
+/// looking one up costs more.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    /// Whether compression has a say in it: a whole response, of a type that is compressed, whose
+    /// sender did not forbid it.
+    pub(super) is_ours: bool,
+    /// Whether the site has encoded the body itself.
+    pub(super) is_encoded: bool,
+    /// The length that the site announced, if it did.
+    pub(super) length: Option<u64>,
+    vary: Vary,
+}
+
+/// What `Vary` says already.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Vary {
+    #[default]
+    Nothing,
+    /// Something, but not that the encoding matters.
+    Others,
+    Enough,
+}
+
+impl Said {
+    pub(super) fn by<B>(response: &Response<B>, types: &MediaTypes) -> Self {
+        let mut said = Self::default();
+        let mut is_barred = !has_content(response.status());
+        for (name, value) in response.headers() {
+            match *name {
+                CONTENT_TYPE => said.is_ours |= types.contain(value.as_bytes()),
+                CONTENT_RANGE => is_barred = true,
+                CACHE_CONTROL => is_barred |= has_member(value, b"no-transform"),
+                CONTENT_ENCODING => {
+                    said.is_encoded |= !value.as_bytes().eq_ignore_ascii_case(b"identity");
+                }
+                CONTENT_LENGTH => said.length = value.to_str().ok().and_then(|it| it.parse().ok()),
+                VARY => said.see_vary(value),
+                _ => {}
+            }
+        }
+        said.is_ours &= !is_barred;
+        said
+    }
+
+    fn see_vary(&mut self, value: &HeaderValue) {
+        let accept_encoding = ACCEPT_ENCODING.as_str().as_bytes();
+        if has_member(value, accept_encoding) || has_member(value, b"*") {
+            self.vary = Vary::Enough;
+        } else if self.vary == Vary::Nothing {
+            self.vary = Vary::Others;
+        }
+    }
+
+    /// Says that another `Accept-Encoding` may get another response, if that is not said already.
+    pub(super) fn add_vary(&self, headers: &mut HeaderMap) {
+        const VALUE: HeaderValue = HeaderValue::from_static("Accept-Encoding");
+        match self.vary {
+            Vary::Enough => {}
+            Vary::Nothing => {
+                headers.insert(VARY, VALUE);
+            }
+            Vary::Others => {
+                let fields = headers.get_all(VARY).iter();
+                let mut merged: Vec<&[u8]> = fields.map(HeaderValue::as_bytes).collect();
+                merged.push(b"Accept-Encoding");
+                // The parts were values, and so is the whole.
+                let merged = HeaderValue::from_bytes(&merged.join(&b", "[..]));
+                headers.insert(VARY, merged.unwrap_or(VALUE));
+            }
+        }
+    }
 }
 
 /// Not the statuses without content, nor 206: its ranges count the bytes that the site sent.
@@ -34,47 +95,10 @@ fn has_content(status: StatusCode) -> bool {
         )
 }
 
-/// Whether a list in one or several fields has this member.
-fn has_member(headers: &HeaderMap, name: &HeaderName, member: &[u8]) -> bool {
-    headers.get_all(name).iter().any(|field| {
-        let mut members = field.as_bytes().split(|byte| *byte == b',');
-        members.any(|own| own.trim_ascii().eq_ignore_ascii_case(member))
-    })
-}
-
-/// Says that another `Accept-Encoding` may get another response, if that is not said already.
-pub(super) fn add_vary(headers: &mut HeaderMap) {
-    const NAME: &str = "Accept-Encoding";
-    if has_member(headers, &VARY, ACCEPT_ENCODING.as_str().as_bytes())
-        || has_member(headers, &VARY, b"*")
-    {
-        return;
-    }
-    let fields: Vec<&[u8]> = headers
-        .get_all(VARY)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
-    let merged = match fields.as_slice() {
-        [] => HeaderValue::from_static(NAME),
-        fields => {
-            let merged = [&fields.join(&b", "[..])[..], NAME.as_bytes()].join(&b", "[..]);
-            // The parts were values, and so is the whole.
-            HeaderValue::from_bytes(&merged).unwrap_or(HeaderValue::from_static(NAME))
-        }
-    };
-    headers.insert(VARY, merged);
-}
-
-/// Whether the site has encoded the body itself.
-pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
-    let encoding = headers.get(CONTENT_ENCODING);
-    encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
-}
-
-/// The length that the site announced, if it did.
-pub(super) fn announced_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+/// Whether a list has this member.
+fn has_member(list: &HeaderValue, member: &[u8]) -> bool {
+    let mut members = list.as_bytes().split(|byte| *byte == b',');
+    members.any(|own| own.trim_ascii().eq_ignore_ascii_case(member))
 }
 
 /// Says that the body is encoded: another representation than the site's (RFC 9110, 8.8.3),
@@ -100,7 +124,12 @@ mod tests {
         for field in fields {
             headers.append(VARY, HeaderValue::from_static(field));
         }
-        add_vary(&mut headers);
+        let mut said = Said::default();
+        headers
+            .get_all(VARY)
+            .iter()
+            .for_each(|value| said.see_vary(value));
+        said.add_vary(&mut headers);
         let fields = headers.get_all(VARY).iter();
         fields
             .map(|field| field.to_str().unwrap().to_owned())
@@ -146,7 +175,7 @@ mod tests {
                 .header(name, value)
                 .body(())
                 .unwrap();
-            is_ours(&response, &types)
+            Said::by(&response, &types).is_ours
         };
         for status in [200, 201, 203, 301, 404, 416, 500] {
             assert!(ours(status, "x", "y"), "{status}");
@@ -162,6 +191,6 @@ mod tests {
             "public,No-Transform , max-age=1"
         ));
         assert!(ours(200, "cache-control", "no-transformation"));
-        assert!(!is_ours(&Response::new(()), &types));
+        assert!(!Said::by(&Response::new(()), &types).is_ours);
     }
 }

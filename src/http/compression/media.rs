@@ -1,9 +1,14 @@
 //! Which media types are compressed.
 
+use std::cell::RefCell;
+
 /// A list of patterns with one `*` at most, in lower case.
 #[derive(Debug)]
 pub(crate) struct MediaTypes {
     patterns: Vec<Pattern>,
+    /// The last `Content-Type` that was asked about, and the answer: most responses of a site have
+    /// the same.
+    last: RefCell<(Vec<u8>, bool)>,
 }
 
 /// What stands before the `*`, and what behind it.
@@ -28,11 +33,22 @@ impl MediaTypes {
         });
         Self {
             patterns: patterns.collect(),
+            last: RefCell::default(),
         }
     }
 
     /// Whether the type in this `Content-Type` is among them; its parameters do not count.
     pub(crate) fn contain(&self, content_type: &[u8]) -> bool {
+        let (last, answer) = &mut *self.last.borrow_mut();
+        if last != content_type {
+            last.clear();
+            last.extend_from_slice(content_type);
+            *answer = self.search(content_type);
+        }
+        *answer
+    }
+
+    fn search(&self, content_type: &[u8]) -> bool {
         let end = content_type.iter().position(|byte| *byte == b';');
         let media_type = content_type[..end.unwrap_or(content_type.len())].trim_ascii();
         !media_type.is_empty() && self.patterns.iter().any(|pattern| pattern.fits(media_type))

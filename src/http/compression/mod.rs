@@ -27,6 +27,7 @@ use crate::config::{Encoding, Gzip};
 pub(crate) use accept::Accepted;
 use encoder::Encoder;
 pub(crate) use encoder::encode;
+use fields::Said;
 pub(crate) use media::MediaTypes;
 use stream::{Encoded, Gathered, Source};
 
@@ -107,14 +108,18 @@ impl Job {
     fn plan(&self, response: &mut Response<Body>) -> Plan {
         let config = &self.policy.config;
         let is_final = response.extensions().get::<AsItIs>().is_some();
-        if is_final || !fields::is_ours(response, &self.policy.types) {
+        if is_final {
             return Plan::Leave;
         }
-        fields::add_vary(response.headers_mut());
-        if fields::is_encoded(response.headers()) {
+        let said = Said::by(response, &self.policy.types);
+        if !said.is_ours {
             return Plan::Leave;
         }
-        let announced = fields::announced_length(response.headers());
+        said.add_vary(response.headers_mut());
+        if said.is_encoded {
+            return Plan::Leave;
+        }
+        let announced = said.length;
         let body = response.body_mut();
         let is_left_out = self.is_head && body.is_end_stream();
         let length = match body.size_hint().exact() {
@@ -182,10 +187,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut response = ready!(this.inner.poll(cx))?;
         let Some(job) = this.job else {
-            return Poll::Ready(Ok(response));
+            return this.inner.poll(cx);
         };
+        let mut response = ready!(this.inner.poll(cx))?;
         match job.plan(&mut response) {
             Plan::Leave => {}
             Plan::Whole(bytes, encoding) => job.whole(&mut response, bytes, encoding),

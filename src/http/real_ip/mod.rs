@@ -17,7 +17,7 @@ use http::{Extensions, Request};
 use self::address::address;
 use self::list::{Element, elements};
 use self::trust::Trusted;
-use super::{PeerAddr, rules};
+use super::{Body, PeerAddr, rules};
 use crate::config::{self, ForwardedHeader};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -109,7 +109,7 @@ impl RealIp {
     }
 
     /// Looks at a request that has just come.
-    pub(crate) fn look<B>(&self, request: &mut Request<B>) {
+    pub(crate) fn look(&self, request: &mut Request<Body>) {
         if let Some(rules) = &self.rules {
             rules.adopt(request);
         }
@@ -118,8 +118,8 @@ impl RealIp {
 
 impl Rules {
     /// Notes in the extensions what the headers say, if the peer is trusted.
-    fn adopt<B>(&self, request: &mut Request<B>) {
-        let peer = request.extensions().get::<PeerAddr>().copied();
+    fn adopt(&self, request: &mut Request<Body>) {
+        let peer = PeerAddr::of(request);
         let Some(peer) = peer.filter(|peer| self.trusted.covers(*peer)) else {
             return;
         };

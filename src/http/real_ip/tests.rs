@@ -23,8 +23,8 @@ fn peer(text: &str) -> PeerAddr {
 }
 
 /// A request of `peer` with these fields, after the layer has seen it.
-fn adopted(rules: &Rules, peer: PeerAddr, fields: &[(&str, &str)]) -> Request<()> {
-    let mut request = Request::new(());
+fn adopted(rules: &Rules, peer: PeerAddr, fields: &[(&str, &str)]) -> Request<Body> {
+    let mut request = Request::new(Body::empty());
     request.extensions_mut().insert(peer);
     for (name, value) in fields {
         let name: HeaderName = name.parse().unwrap();

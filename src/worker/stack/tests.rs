@@ -116,7 +116,7 @@ async fn app(request: Request<Body>) -> Result<Response<Body>, BoxError> {
         "/never" => pending().await,
         "/read" => Body::from(request.into_body().collect().await?.to_bytes()),
         "/echo" => Body::new(request.into_body()),
-        "/peer" => Body::from(request.extensions().get::<PeerAddr>().unwrap().to_string()),
+        "/peer" => Body::from(PeerAddr::of(&request).unwrap().to_string()),
         "/host" => Body::from(request.headers()["host"].to_str()?.to_owned()),
         "/stuck" => stuck_after("first"),
         _ => Body::from("hello"),
