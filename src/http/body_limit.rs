@@ -3,7 +3,7 @@
 use http::{Request, StatusCode};
 use http_body::Body as _;
 
-use super::{Body, Decided, Rejection, RequestBody, TryServe, refuse};
+use super::{Body, Decided, Rejection, RequestBody, TryServe};
 
 /// Answers 413 to a `Content-Length` over the limit of the listening address. A body of unknown
 /// length is counted by [`RequestBody`] while it is read.
@@ -24,8 +24,8 @@ impl<S: TryServe> TryServe for BodyLimit<S> {
     fn call(&self, request: &mut Request<Body>) -> Self::Future {
         let announced = request.body().size_hint().lower();
         match request.body().as_request().and_then(RequestBody::limit) {
-            Some(limit) if announced > limit => refuse(too_large()),
-            _ => Decided::Right(self.inner.call(request)),
+            Some(limit) if announced > limit => Decided::refused(too_large()),
+            _ => Decided::asked(self.inner.call(request)),
         }
     }
 }

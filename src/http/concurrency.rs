@@ -17,7 +17,7 @@ use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Body, Decided, Rejection, TryServe, refuse, take};
+use super::{Body, Decided, Rejection, TryServe, take};
 use crate::config;
 use crate::scoreboard::Row;
 
@@ -85,9 +85,9 @@ where
         match Waiting::begin(gate) {
             Some(waiting) => {
                 let served = serve_in_turn(waiting, Rc::clone(&self.inner), take(request));
-                Either::Right(Either::Right(Box::pin(served)))
+                Decided::asked(Either::Right(Box::pin(served)))
             }
-            None => refuse(gate.turn_away()),
+            None => Decided::refused(gate.turn_away()),
         }
     }
 }
@@ -100,7 +100,7 @@ impl<S: TryServe> Concurrency<S> {
         place: Option<Place>,
     ) -> Decided<Either<Placed<S::Future>, W>> {
         let inner = self.inner.call(request);
-        Either::Right(Either::Left(Placed { inner, place }))
+        Decided::asked(Either::Left(Placed { inner, place }))
     }
 }
 

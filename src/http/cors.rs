@@ -5,11 +5,10 @@
 //! others are the site's.
 
 use std::convert::Infallible;
-use std::future::{Future, Ready, ready};
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_util::future::Either;
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
@@ -19,7 +18,7 @@ use tower::Layer;
 use tower_http::cors::{self, AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use super::ask::{Ask, HandBack};
-use super::{Body, Serve, rules, take};
+use super::{Body, Decided, Serve, rules, take};
 use crate::config::{self, Allowed};
 
 /// Adds the fields of CORS to every response, and answers preflights by itself.
@@ -38,21 +37,21 @@ impl<S> Cors<S> {
 }
 
 impl<S: Serve> Serve for Cors<S> {
-    type Future = Either<Ready<Result<Response<Body>, Infallible>>, CorsFuture<S::Future>>;
+    type Future = Decided<CorsFuture<S::Future>, Infallible>;
 
     fn call(&self, request: &mut Request<Body>) -> Self::Future {
         let Some(rules) = &self.rules else {
-            return Either::Right(CorsFuture {
+            return Decided::asked(CorsFuture {
                 inner: self.inner.call(request),
                 fields: None,
             });
         };
         match ask(rules, take(request)) {
-            (head, Some(mut request)) => Either::Right(CorsFuture {
+            (head, Some(mut request)) => Decided::asked(CorsFuture {
                 inner: self.inner.call(&mut request),
                 fields: Some(Box::new(head.headers)),
             }),
-            (head, None) => Either::Left(ready(Ok(Response::from_parts(head, Body::empty())))),
+            (head, None) => Decided::answered(Response::from_parts(head, Body::empty())),
         }
     }
 }

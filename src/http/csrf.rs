@@ -9,7 +9,7 @@ use tower::Layer;
 use tower_http::csrf::{self, CsrfLayer};
 
 use super::ask::{Ask, HandBack};
-use super::{Body, Decided, Rejection, TryServe, refuse, take};
+use super::{Body, Decided, Rejection, TryServe, take};
 use crate::config;
 
 /// Answers 403 to requests of other origins that are not `GET`, `HEAD` or `OPTIONS`.
@@ -39,13 +39,13 @@ impl<S: TryServe> TryServe for Csrf<S> {
 
     fn call(&self, request: &mut Request<Body>) -> Self::Future {
         let Some(rules) = &self.rules else {
-            return Decided::Right(self.inner.call(request));
+            return Decided::asked(self.inner.call(request));
         };
         match rules.ask(take(request)).into_body() {
-            Some(mut request) => Decided::Right(self.inner.call(&mut request)),
+            Some(mut request) => Decided::asked(self.inner.call(&mut request)),
             None => {
                 let reason = "a page of another origin asks for a change";
-                refuse(Rejection::new(StatusCode::FORBIDDEN, reason))
+                Decided::refused(Rejection::new(StatusCode::FORBIDDEN, reason))
             }
         }
     }

@@ -1,7 +1,6 @@
 //! Layer: is this a probe, that asks for the worker and not for the site?
 
 use std::cell::Cell;
-use std::future::ready;
 use std::rc::Rc;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -62,8 +61,8 @@ impl<S: TryServe> TryServe for Endpoints<S> {
     fn call(&self, request: &mut Request<Body>) -> Self::Future {
         let answer = self.paths.as_ref();
         match answer.and_then(|paths| self.answer(paths, request)) {
-            Some(response) => Decided::Left(ready(Ok(response))),
-            None => Decided::Right(self.inner.call(request)),
+            Some(response) => Decided::answered(response),
+            None => Decided::asked(self.inner.call(request)),
         }
     }
 }

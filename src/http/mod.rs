@@ -12,6 +12,7 @@ mod concurrency;
 mod contain;
 mod cors;
 mod csrf;
+mod decided;
 mod endpoints;
 mod files;
 mod http_error;
@@ -48,6 +49,7 @@ pub(crate) use concurrency::Concurrency;
 pub(crate) use contain::{Contain, Containment, ErrorPages};
 pub(crate) use cors::Cors;
 pub(crate) use csrf::Csrf;
+use decided::Decided;
 pub(crate) use endpoints::Endpoints;
 pub(crate) use files::Files;
 pub(crate) use inflight::InFlight;
@@ -60,9 +62,7 @@ pub(crate) use watch::BodyWatch;
 pub(crate) use welcome::{Identity, Welcome};
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
 
-use futures_util::future::Either;
 use http::{Request, Response};
 
 /// A layer outside [`Contain`], and what it wraps: it answers whatever happens.
@@ -87,12 +87,4 @@ pub(crate) trait TryServe {
 /// Takes a request that was lent.
 fn take(request: &mut Request<Body>) -> Request<Body> {
     std::mem::replace(request, Request::new(Body::empty()))
-}
-
-/// The future of a layer that either answers by itself or asks the next one.
-type Decided<F> = Either<Ready<Result<Response<Body>, Rejection>>, F>;
-
-/// The answer of a layer that does not ask the next one.
-fn refuse<F>(rejection: Rejection) -> Decided<F> {
-    Either::Left(ready(Err(rejection)))
 }

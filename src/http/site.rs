@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
-use pin_project_lite::pin_project;
 use tower::util::Oneshot;
 
 use super::{Body, BoxError, Rejection, TryServe, take};
@@ -45,47 +44,24 @@ impl<A> AskSite<A> {
 impl<A: Site> TryServe for AskSite<A> {
     type Future = SiteFuture<A>;
 
-    /// Most sites are always ready, and asked at once.
+    /// Most sites are always ready, and asked at once. What they do is in a box: it holds the
+    /// request, and would else be moved once per layer.
     fn call(&self, request: &mut Request<Body>) -> Self::Future {
         let mut site = self.site.clone();
-        let answer = match site.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => Answer::Asked {
-                answer: site.call(take(request)),
-            },
+        match site.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => SiteFuture::Asked(Box::pin(site.call(take(request)))),
             // Whoever is not ready is asked again, by somebody who can wait.
-            Poll::Pending => Answer::Waiting {
-                answer: Box::pin(Oneshot::new(site, take(request))),
-            },
-            Poll::Ready(Err(error)) => Answer::Failed {
-                error: Some(error.into()),
-            },
-        };
-        SiteFuture { answer }
+            Poll::Pending => SiteFuture::Waiting(Box::pin(Oneshot::new(site, take(request)))),
+            Poll::Ready(Err(error)) => SiteFuture::Failed(Some(error.into())),
+        }
     }
 }
 
-pin_project! {
-    /// The response of [`AskSite`].
-    pub(crate) struct SiteFuture<A: Site> {
-        #[pin]
-        answer: Answer<A>,
-    }
-}
-
-pin_project! {
-    #[project = AnswerProjection]
-    enum Answer<A: Site> {
-        Asked {
-            #[pin]
-            answer: A::Future,
-        },
-        Waiting {
-            answer: Pin<Box<Oneshot<A, Request<Body>>>>,
-        },
-        Failed {
-            error: Option<BoxError>,
-        },
-    }
+/// The response of [`AskSite`].
+pub(crate) enum SiteFuture<A: Site> {
+    Asked(Pin<Box<A::Future>>),
+    Waiting(Pin<Box<Oneshot<A, Request<Body>>>>),
+    Failed(Option<BoxError>),
 }
 
 impl<A: Site> fmt::Debug for SiteFuture<A> {
@@ -98,10 +74,10 @@ impl<A: Site> Future for SiteFuture<A> {
     type Output = Result<Response<Body>, Rejection>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = match self.project().answer.project() {
-            AnswerProjection::Asked { answer } => answer.poll(cx),
-            AnswerProjection::Waiting { answer } => answer.as_mut().poll(cx),
-            AnswerProjection::Failed { error } => match error.take() {
+        let answer = match self.get_mut() {
+            Self::Asked(answer) => answer.as_mut().poll(cx),
+            Self::Waiting(answer) => answer.as_mut().poll(cx),
+            Self::Failed(error) => match error.take() {
                 Some(error) => return Poll::Ready(Err(Rejection::of_error(error))),
                 None => Poll::Pending, // polled after its end, which nobody does
             },

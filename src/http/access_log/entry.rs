@@ -197,7 +197,15 @@ impl Asked {
     fn of(request: &Request<Body>, log: &LogBuffer) -> Self {
         let needs = log.needs();
         let headers = request.headers();
-        let field = |is_needed: bool, name| is_needed.then(|| headers.get(name).cloned()).flatten();
+        let (mut referer, mut user_agent, mut authorization) = (None, None, None);
+        for (name, value) in headers {
+            match *name {
+                REFERER if needs.referer => referer.get_or_insert(value),
+                USER_AGENT if needs.user_agent => user_agent.get_or_insert(value),
+                AUTHORIZATION if needs.user => authorization.get_or_insert(value),
+                _ => continue,
+            };
+        }
         let fields = needs.fields.iter().map(|(side, name)| match side {
             Side::Request => joined(headers, name),
             Side::Response => None,
@@ -207,9 +215,9 @@ impl Asked {
             method: request.method().clone(),
             url: Url::of(request.uri()),
             version: request.version(),
-            referer: field(needs.referer, REFERER),
-            user_agent: field(needs.user_agent, USER_AGENT),
-            authorization: field(needs.user, AUTHORIZATION),
+            referer: referer.cloned(),
+            user_agent: user_agent.cloned(),
+            authorization: authorization.cloned(),
             fields: fields.collect(),
         }
     }

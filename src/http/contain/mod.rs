@@ -56,7 +56,9 @@ impl<S: TryServe> Serve for Contain<S> {
         // Written in place: what a caught closure returns is copied, and this is large.
         let mut inner = None;
         let called = catch_unwind(AssertUnwindSafe(|| inner = Some(self.inner.call(request))));
-        let panic = called.err().map(|panic| shared.panicked(&asked, panic));
+        let panic = called
+            .err()
+            .map(|panic| Box::new(shared.panicked(&asked, panic)));
         Contained {
             inner,
             panic,
@@ -95,7 +97,7 @@ pin_project! {
         #[pin]
         inner: Option<F>,
         // The call itself panicked.
-        panic: Option<Rejection>,
+        panic: Option<Box<Rejection>>,
         // Made when the answer is not there at once, if there is a limit at all.
         timer: Option<Pin<Box<Sleep>>>,
         asked: Option<Asked>,
@@ -143,7 +145,7 @@ where
                 this.shared.drop_quietly(asked, || this.inner.set(None));
                 Err(this.shared.timed_out(asked, limit))
             }
-            Ok(None) => Err(this.panic.take().unwrap_or_else(nothing_left)),
+            Ok(None) => Err(this.panic.take().map_or_else(nothing_left, |it| *it)),
             Err(panic) => {
                 let rejection = this.shared.panicked(asked, panic);
                 this.shared.drop_quietly(asked, || this.inner.set(None));

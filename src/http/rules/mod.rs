@@ -11,10 +11,10 @@ pub(super) use host::is_valid as is_valid_host;
 #[cfg(test)]
 mod tests;
 
-use http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
+use http::header::{HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Request, StatusCode, Version};
 
-use super::{Body, Decided, Rejection, TryServe, refuse};
+use super::{Body, Decided, Rejection, TryServe};
 
 /// The methods that a site may know; those it does not are its own to refuse.
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -37,8 +37,8 @@ impl<S: TryServe> TryServe for Rules<S> {
 
     fn call(&self, request: &mut Request<Body>) -> Self::Future {
         match check(request) {
-            Ok(()) => Decided::Right(self.inner.call(request)),
-            Err(rejection) => refuse(rejection.closing()),
+            Ok(()) => Decided::asked(self.inner.call(request)),
+            Err(rejection) => Decided::refused(rejection.closing()),
         }
     }
 }
@@ -54,11 +54,18 @@ fn check<B>(request: &mut Request<B>) -> Result<(), Rejection> {
         let reason = "TRACE and CONNECT are not served";
         return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, reason).allowing(METHODS));
     }
-    if !has_known_coding(request) {
+    let (hosts, codings) = look(request.headers());
+    if !codings {
         let reason = "a Transfer-Encoding other than chunked";
         return Err(Rejection::new(StatusCode::NOT_IMPLEMENTED, reason));
     }
-    if !has_one_good_host(request) {
+    // RFC 9112, 3.2: one valid `Host`; none only in HTTP/1.0.
+    let is_clear = match hosts {
+        Hosts::OneGood => true,
+        Hosts::None => request.version() < Version::HTTP_11,
+        Hosts::Bad => false,
+    };
+    if !is_clear {
         let reason = "the request needs exactly one valid Host";
         return Err(Rejection::new(StatusCode::BAD_REQUEST, reason));
     }
@@ -69,26 +76,31 @@ fn check<B>(request: &mut Request<B>) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// RFC 9112, 6.1: a coding that is not understood is 501. hyper looks at the last one only.
-fn has_known_coding<B>(request: &Request<B>) -> bool {
-    let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
-    let is_chunked = |coding: &HeaderValue| {
-        coding
-            .as_bytes()
-            .trim_ascii()
-            .eq_ignore_ascii_case(b"chunked")
-    };
-    codings.next().is_none_or(is_chunked) && codings.next().is_none()
+/// The `Host` fields of a request.
+enum Hosts {
+    None,
+    OneGood,
+    Bad,
 }
 
-/// RFC 9112, 3.2: one valid `Host`; none only in HTTP/1.0.
-fn has_one_good_host<B>(request: &Request<B>) -> bool {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (None, _) => request.version() < Version::HTTP_11,
-        (Some(host), None) => host::is_valid(host.as_bytes()),
-        (Some(_), Some(_)) => false,
+/// The hosts, and whether the transfer codings are understood: `chunked` alone, for any other is
+/// 501 (RFC 9112, 6.1), and hyper looks at the last one only. One look at all fields costs less
+/// than looking two up.
+fn look(headers: &HeaderMap) -> (Hosts, bool) {
+    let (mut hosts, mut codings, mut is_known) = (Hosts::None, 0, true);
+    for (name, value) in headers {
+        if *name == HOST {
+            hosts = match hosts {
+                Hosts::None if host::is_valid(value.as_bytes()) => Hosts::OneGood,
+                _ => Hosts::Bad,
+            };
+        } else if *name == TRANSFER_ENCODING {
+            codings += 1;
+            let coding = value.as_bytes().trim_ascii();
+            is_known &= coding.eq_ignore_ascii_case(b"chunked");
+        }
     }
+    (hosts, is_known && codings < 2)
 }
 
 /// The four forms of a target (RFC 9112, 3.2): a path, or `*` with `OPTIONS`, or an absolute URL,
