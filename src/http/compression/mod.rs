@@ -3,7 +3,8 @@
 //! A body whose size is known and small is encoded in one go and keeps a `Content-Length`. Any
 //! other is encoded as it is sent, and flows: see [`stream`]. The rules are those of Express'
 //! `compression`, but for strong entity tags, which become weak, and for `HEAD`, which says what
-//! `GET` would.
+//! `GET` would. As there, a 304 of the site that does not say its type gets no `Vary`, for nobody
+//! knows what the 200 was; those of files know it themselves.
 
 mod accept;
 mod encoder;
@@ -110,11 +111,13 @@ impl Job {
     fn plan(&self, response: &mut Response<Body>) -> Plan {
         let config = &self.policy.config;
         let is_final = response.extensions().get::<AsItIs>().is_some();
-        if is_final || !fields::is_ours(response, &self.policy.types) {
+        if is_final || !fields::is_ours(response.headers(), &self.policy.types) {
             return Plan::Leave;
         }
+        // A part, or the news that nothing has changed, says what the whole would (RFC 9110,
+        // 15.3.7 and 15.4.5), if its type tells what that is.
         fields::add_vary(response.headers_mut());
-        if fields::is_encoded(response.headers()) {
+        if !fields::is_whole(response) || fields::is_encoded(response.headers()) {
             return Plan::Leave;
         }
         let announced = fields::announced_length(response.headers());
