@@ -78,26 +78,26 @@ pub(crate) struct Config {
     pub(crate) pid_file: Option<PathBuf>,
     /// The most connections a worker holds at a time.
     pub(crate) max_connections: u32,
-    /// Who holds a worker's event loop longer is named in the log; zero is nobody.
-    pub(crate) lag_warn: Duration,
     /// What is served.
     pub(crate) root: Root,
     /// How long the site may take until its response's head; zero is no limit.
     pub(crate) request_timeout: Duration,
-    /// The site's own pages for statuses.
-    pub(crate) error_page: Vec<ErrorPage>,
-    /// How files are served.
-    pub(crate) static_files: StaticFiles,
     /// The header that carries the id of a request; none gives requests no id.
     pub(crate) request_id: Option<String>,
+    /// Who holds a worker's event loop longer is named in the log; zero is nobody.
+    pub(crate) lag_warn: Duration,
+    /// The site's own pages for statuses.
+    pub(crate) error_page: Vec<ErrorPage>,
     /// How many workers, and how they are looked after.
     pub(crate) workers: Workers,
-    /// Where connections are taken, in the order given; never empty, no address twice.
-    pub(crate) listen: Vec<Listen>,
+    /// How files are served.
+    pub(crate) static_files: StaticFiles,
     /// Compression of responses.
     pub(crate) gzip: Gzip,
     /// One line per request.
     pub(crate) access_log: AccessLog,
+    /// What the server says about itself, on standard error.
+    pub(crate) log: Log,
     /// Whose word counts about where a request came from.
     pub(crate) real_ip: RealIp,
     /// Fields that tell browsers to be careful.
@@ -110,8 +110,8 @@ pub(crate) struct Config {
     pub(crate) endpoints: Endpoints,
     /// How much a worker takes on at a time.
     pub(crate) limits: Limits,
-    /// What the server says about itself, on standard error.
-    pub(crate) log: Log,
     /// Where the master takes commands.
     pub(crate) control: Control,
+    /// Where connections are taken, in the order given; never empty, no address twice.
+    pub(crate) listen: Vec<Listen>,
 }

@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use super::concurrency::Place;
 use super::files::FileBody;
 use super::{BodyWatch, PeerAddr, RequestBody};
+use crate::sys::region::Watch;
 
 /// An error of any type, as services and bodies report it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -124,6 +125,18 @@ impl Body {
     /// Whether the bytes are still to be produced, by something that may fail.
     pub(crate) fn is_stream(&self) -> bool {
         matches!(self.kind, Kind::Stream(_))
+    }
+
+    /// Has somebody told when this is a part of a file and breaks off; `watch` makes them of the
+    /// place in the file where it begins. False when it is no part of a file.
+    pub(crate) fn watch_file(&mut self, watch: impl FnOnce(u64) -> Arc<dyn Watch>) -> bool {
+        match &mut self.kind {
+            Kind::File(file) => {
+                file.watch(watch);
+                true
+            }
+            Kind::Empty | Kind::Whole(_) | Kind::Stream(_) | Kind::Request(_) => false,
+        }
     }
 
     /// All of the body, if it is there already; the body is empty then. `None` is a body that

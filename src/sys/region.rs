@@ -5,6 +5,8 @@
 //! [`find`], hands the kernel the file instead (`sendfile(2)`). Nothing is mapped behind the
 //! addresses: whoever reads one ends the process at once rather than send what was never there.
 
+use std::error::Error;
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
@@ -46,6 +48,12 @@ struct Table {
     free: Vec<usize>,
 }
 
+/// Wants to know that a file cannot be sent to the end that was announced.
+pub(crate) trait Watch: fmt::Debug + Send + Sync {
+    /// `at` is the place in the file of the first byte that is not sent. May be called again.
+    fn broke_off(&self, at: u64, error: &(dyn Error + 'static));
+}
+
 /// A part of a file.
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
@@ -55,6 +63,17 @@ pub(crate) struct Window {
     pub(crate) offset: u64,
     /// How long it is, in bytes.
     pub(crate) len: usize,
+    /// Who is told when it cannot be sent.
+    pub(crate) watch: Option<Arc<dyn Watch>>,
+}
+
+impl Window {
+    /// It cannot be sent.
+    pub(crate) fn broke_off(&self, error: &(dyn Error + 'static)) {
+        if let Some(watch) = &self.watch {
+            watch.broke_off(self.offset, error);
+        }
+    }
 }
 
 /// A part of a file as an address range; what it stands for is given up when it is dropped.
@@ -234,6 +253,7 @@ mod tests {
             file: Arc::clone(&file),
             offset: 1_000,
             len: 50,
+            watch: None,
         };
         let mut bytes = Bytes::from_owner(Region::new(window).unwrap());
         assert_eq!(bytes.len(), 50);
@@ -256,6 +276,7 @@ mod tests {
             file: Arc::clone(&file),
             offset,
             len: 1,
+            watch: None,
         };
         let regions: Vec<Region> = (0..100).map(|n| Region::new(window(n)).unwrap()).collect();
         for (region, offset) in regions.iter().zip(0..) {
@@ -277,6 +298,7 @@ mod tests {
                 file,
                 offset: 0,
                 len,
+                watch: None,
             };
             assert!(Region::new(window).is_none());
         }
@@ -288,6 +310,7 @@ mod tests {
             file: file(b"0123456789"),
             offset: 4,
             len: 100,
+            watch: None,
         };
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         assert_eq!(send_file(ours.as_fd(), &window).unwrap(), 6);

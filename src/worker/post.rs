@@ -50,6 +50,13 @@ struct Outbox {
     bytes: usize,
 }
 
+impl Outbox {
+    fn clear(&mut self) {
+        self.waiting.clear();
+        self.bytes = 0;
+    }
+}
+
 /// A message for a handler.
 struct Letter {
     from: Sender,
@@ -201,6 +208,21 @@ impl Post {
             }
         }
         lock(&self.asked).clear(); // nobody will answer
+        lock(&self.outbox).clear(); // nobody will read
+    }
+
+    /// Waits until all that was put has been sent, or the master has gone, or `within` is over.
+    pub(super) async fn finish(&self, within: Duration) {
+        const PAUSE: Duration = Duration::from_millis(5);
+        let sent = async {
+            while !lock(&self.outbox).waiting.is_empty() {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        if tokio::time::timeout(within, sent).await.is_err() {
+            let lost = lock(&self.outbox).waiting.len();
+            tracing::warn!(lost, "messages were lost: the master took too long");
+        }
     }
 
     /// Takes some messages; says whether there may be more.

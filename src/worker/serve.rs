@@ -90,6 +90,7 @@ impl Worker {
         self.connections.abort_all();
         let patience = self.plan.config.workers.kill_timeout;
         hooks.finish(called, &context, patience).await;
+        context.post().finish(self.patience(is_hasty)).await;
         if let Some(log) = &self.log {
             log.finish(self.patience(is_hasty)).await;
         }
@@ -154,8 +155,9 @@ impl Worker {
         Next::GoOn
     }
 
-    /// How long the last lines of the log may take: until a little before the master's deadline;
-    /// `kill_timeout` where there is none; a moment when the worker was told to be quick.
+    /// How long the last messages and the last lines of the log may take: until a little before the
+    /// master's deadline; `kill_timeout` where there is none; a moment when the worker was told to be
+    /// quick.
     fn patience(&self, is_hasty: bool) -> Duration {
         const MOMENT: Duration = Duration::from_millis(250);
         if is_hasty {

@@ -83,7 +83,13 @@ fn main() -> ExitCode {
         .on_online(async |worker| note(&format!("online {}", worker.id())))
         .on_ready(async |worker| note(&format!("ready {}", worker.id())))
         .on_draining(async |worker| note(&format!("draining {}", worker.id())))
-        .on_stopped(async |worker| note(&format!("stopped {}", worker.id())))
+        .on_stopped(async |worker| {
+            note(&format!("stopped {}", worker.id()));
+            let words = std::env::var("LAST_WORDS").map_or(0, |count| count.parse().unwrap_or(0));
+            for _ in 0..words {
+                worker.send(&Add(1)).expect("there is room");
+            }
+        })
         .on_exit(move |exit, _| {
             let (slot, expected) = (exit.worker().slot(), exit.is_expected());
             let how = (exit.code(), exit.signal());

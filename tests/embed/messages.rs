@@ -114,6 +114,15 @@ fn messages_of_one_sender_keep_their_order() {
 }
 
 #[test]
+fn the_last_words_of_a_worker_are_heard() {
+    // More than its socket holds.
+    let server = embedded().workers(1).env("LAST_WORDS", "5000").start();
+    server.must(&["reload"]);
+    server.wait_until("it has left", |s| s.journal().has_line(&["worker left"]));
+    assert_eq!(At::slot(&server, 0).get("/add/0"), "5000");
+}
+
+#[test]
 fn a_flood_does_not_keep_the_master_from_its_work() {
     let server = embedded().start();
     let (mut a, mut b) = (At::slot(&server, 0), At::slot(&server, 1));

@@ -174,7 +174,7 @@ fn what_the_site_forbids_or_has_done_itself_is_left_alone() {
 }
 
 #[test]
-fn statuses_without_a_whole_body_are_never_touched() {
+fn what_has_no_whole_body_is_not_encoded_but_says_what_the_whole_would() {
     let server = start();
     for (fields, status) in [
         ("X-Status: 204\r\nX-Mode: none\r\n", 204),
@@ -183,13 +183,18 @@ fn statuses_without_a_whole_body_are_never_touched() {
             206,
         ),
         ("X-Set-Content-Range: bytes 0-19999/40000\r\n", 200),
-        ("X-Set-ETag: \"a\"\r\nIf-None-Match: \"a\"\r\n", 304),
+        ("X-Status: 304\r\nX-Mode: none\r\n", 304),
     ] {
         let response = get(&server, &format!("{TEXT}{fields}"));
         assert_eq!(response.status, status);
         assert_eq!(response.header("content-encoding"), None, "{fields}");
-        assert_eq!(response.header("vary"), None, "{fields}");
+        assert_eq!(response.header("vary"), Some("Accept-Encoding"), "{fields}");
     }
+    let untyped = get(
+        &server,
+        &format!("{TEXT}X-Set-ETag: \"a\"\r\nIf-None-Match: \"a\"\r\n"),
+    );
+    assert_eq!((untyped.status, untyped.header("vary")), (304, None));
     for status in [201, 404, 500] {
         let response = get(&server, &format!("{TEXT}X-Status: {status}\r\n"));
         assert_eq!(response.status, status);

@@ -9,6 +9,7 @@ pub(crate) fn fixture() -> Builder {
         .workers(1)
         .allow(&["ERROR", "panicked at"])
         .env("APP_ENV", "production")
+        .env("APPSERVER_LOG__FORMAT", "text")
         .env("NO_COLOR", "1")
 }
 

@@ -178,7 +178,6 @@ const ON_PURPOSE: [OnPurpose; 5] = [
         |known, seen| {
             if is_part(seen) {
                 *seen = Seen {
-                    vary: None,
                     content_encoding: None,
                     body: seen.body.clone(),
                     content_length: (seen.status == 206).then(|| known.our_length.to_string()),

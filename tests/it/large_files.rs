@@ -161,7 +161,11 @@ fn a_file_that_is_deleted_or_replaced_is_sent_as_it_was_opened() {
 #[test]
 fn a_file_that_becomes_shorter_breaks_its_connection_and_no_other() {
     let content = noise(12 * MIB);
-    let server = site().workers(1).file("public/large.bin", &content).start();
+    let server = site()
+        .workers(1)
+        .file("public/large.bin", &content)
+        .allow(&["ERROR"])
+        .start();
     let pids = server.pids();
     let mut connection = server.connect();
     connection.send("GET /large.bin HTTP/1.1\r\nHost: test\r\n\r\n");
@@ -174,6 +178,11 @@ fn a_file_that_becomes_shorter_breaks_its_connection_and_no_other() {
     assert!(format!("{failure:?}").contains("Truncated"), "{failure:?}");
     assert_eq!(server.get("/").status, 200);
     assert_eq!(server.pids(), pids);
+    assert_eq!(server.describe()["totals"]["broken"], 1);
+    let sent = format!("sent={}", 11 * MIB);
+    let facts = ["method=GET", "path=\"/large.bin\"", "status=200", &sent];
+    assert!(server.journal().has_line(&facts));
+    assert_eq!(server.journal().count(&["ERROR"]), 1, "once");
 }
 
 #[test]

@@ -13,9 +13,11 @@ use crate::config::Encoding;
 /// looking one up costs more.
 #[derive(Debug, Default)]
 pub(super) struct Said {
-    /// Whether compression has a say in it: a whole response, of a type that is compressed, whose
-    /// sender did not forbid it.
+    /// Whether it says this of something that compression has a say in: its type is compressed,
+    /// and its sender did not forbid it.
     pub(super) is_ours: bool,
+    /// Whether this is all of it.
+    pub(super) is_whole: bool,
     /// Whether the site has encoded the body itself.
     pub(super) is_encoded: bool,
     /// The length that the site announced, if it did.
@@ -35,12 +37,15 @@ enum Vary {
 
 impl Said {
     pub(super) fn by<B>(response: &Response<B>, types: &MediaTypes) -> Self {
-        let mut said = Self::default();
-        let mut is_barred = !has_content(response.status());
+        let mut said = Self {
+            is_whole: has_content(response.status()),
+            ..Self::default()
+        };
+        let mut is_barred = false;
         for (name, value) in response.headers() {
             match *name {
                 CONTENT_TYPE => said.is_ours |= types.contain(value.as_bytes()),
-                CONTENT_RANGE => is_barred = true,
+                CONTENT_RANGE => said.is_whole = false,
                 CACHE_CONTROL => is_barred |= has_member(value, b"no-transform"),
                 CONTENT_ENCODING => {
                     said.is_encoded |= !value.as_bytes().eq_ignore_ascii_case(b"identity");
@@ -175,7 +180,8 @@ mod tests {
                 .header(name, value)
                 .body(())
                 .unwrap();
-            Said::by(&response, &types).is_ours
+            let said = Said::by(&response, &types);
+            said.is_ours && said.is_whole
         };
         for status in [200, 201, 203, 301, 404, 416, 500] {
             assert!(ours(status, "x", "y"), "{status}");

@@ -3,7 +3,8 @@
 //! A body whose size is known and small is encoded in one go and keeps a `Content-Length`. Any
 //! other is encoded as it is sent, and flows: see [`stream`]. The rules are those of Express'
 //! `compression`, but for strong entity tags, which become weak, and for `HEAD`, which says what
-//! `GET` would.
+//! `GET` would. As there, a 304 of the site that does not say its type gets no `Vary`, for nobody
+//! knows what the 200 was; those of files know it themselves.
 
 mod accept;
 mod encoder;
@@ -115,8 +116,10 @@ impl Job {
         if !said.is_ours {
             return Plan::Leave;
         }
+        // A part, or the news that nothing has changed, says what the whole would (RFC 9110,
+        // 15.3.7 and 15.4.5), if its type tells what that is.
         said.add_vary(response.headers_mut());
-        if said.is_encoded {
+        if said.is_encoded || !said.is_whole {
             return Plan::Leave;
         }
         let announced = said.length;

@@ -1,10 +1,12 @@
 //! A response body that fails after its head was sent: the connection is broken, so that nobody
 //! takes a part for the whole.
 
+use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -18,6 +20,7 @@ use crate::http::rejection::find;
 use crate::http::request_body::BodyBroken;
 use crate::http::{Body, BodyTooLarge, BoxError};
 use crate::log::chain;
+use crate::sys::region::Watch;
 
 /// A body panicked while it was sent.
 #[derive(Debug, thiserror::Error)]
@@ -62,15 +65,8 @@ impl Watched {
 
     /// Notes a failure. What is left of the body is dropped.
     fn fail(&mut self, error: BoxError) {
-        self.shared.row.count_broken();
-        let (method, path) = (&self.asked.method, self.asked.uri.path());
-        let (status, sent, text) = (self.status.as_u16(), self.sent, chain(&*error));
-        // A body that passes on what a client sends breaks with it, and that is no fault of ours.
-        if find::<BodyBroken>(&*error).is_some() || find::<BodyTooLarge>(&*error).is_some() {
-            tracing::debug!(%method, path, status, sent, error = text, "a response broke off");
-        } else {
-            tracing::error!(%method, path, status, sent, error = text, "a response broke off");
-        }
+        self.shared
+            .broke_off(&self.asked, self.status, self.sent, &*error);
         self.drop_body();
         self.failure = Some(error);
     }
@@ -126,6 +122,64 @@ impl http_body::Body for Watched {
     /// A body that panics at this question has no known length.
     fn size_hint(&self) -> SizeHint {
         catch_unwind(AssertUnwindSafe(|| self.body.size_hint())).unwrap_or_default()
+    }
+}
+
+/// Watches a part of a file, which is sent to its end by others than the body: by the kernel.
+#[derive(Debug)]
+pub(super) struct WatchedFile {
+    asked: Asked,
+    status: StatusCode,
+    /// The place in the file where the part begins.
+    start: u64,
+    has_told: AtomicBool,
+    shared: Arc<Containment>,
+}
+
+impl WatchedFile {
+    pub(super) fn new(
+        asked: Asked,
+        status: StatusCode,
+        start: u64,
+        shared: Arc<Containment>,
+    ) -> Arc<dyn Watch> {
+        Arc::new(Self {
+            asked,
+            status,
+            start,
+            has_told: AtomicBool::new(false),
+            shared,
+        })
+    }
+}
+
+impl Watch for WatchedFile {
+    fn broke_off(&self, at: u64, error: &(dyn Error + 'static)) {
+        if !self.has_told.swap(true, Ordering::Relaxed) {
+            let sent = at.saturating_sub(self.start);
+            self.shared.broke_off(&self.asked, self.status, sent, error);
+        }
+    }
+}
+
+impl Containment {
+    /// Counts and logs a response that cannot be sent to its end.
+    fn broke_off(
+        &self,
+        asked: &Asked,
+        status: StatusCode,
+        sent: u64,
+        error: &(dyn Error + 'static),
+    ) {
+        self.row.count_broken();
+        let (method, path) = (&asked.method, asked.uri.path());
+        let (status, text) = (status.as_u16(), chain(error));
+        // A body that passes on what a client sends breaks with it, and that is no fault of ours.
+        if find::<BodyBroken>(error).is_some() || find::<BodyTooLarge>(error).is_some() {
+            tracing::debug!(%method, path, status, sent, error = text, "a response broke off");
+        } else {
+            tracing::error!(%method, path, status, sent, error = text, "a response broke off");
+        }
     }
 }
 

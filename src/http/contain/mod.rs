@@ -26,6 +26,7 @@ use tokio::time::Sleep;
 pub(crate) use self::error_pages::ErrorPages;
 pub(crate) use self::report::Containment;
 
+use self::broken::WatchedFile;
 use super::page::Unwritten;
 use super::{Body, Rejection, Serve, TryServe};
 
@@ -166,7 +167,7 @@ impl Containment {
     /// A response of the site: its text is written if the site left that to us, and a body that
     /// is still to be produced is watched. Anything else passes as it is.
     #[inline]
-    fn finish(self: &Arc<Self>, asked: Asked, response: Response<Body>) -> Response<Body> {
+    fn finish(self: &Arc<Self>, asked: Asked, mut response: Response<Body>) -> Response<Body> {
         let is_unwritten =
             !response.status().is_success() && response.extensions().get::<Unwritten>().is_some();
         if is_unwritten {
@@ -175,6 +176,9 @@ impl Containment {
         if response.body().is_stream() {
             return self.watch(asked, response);
         }
+        let status = response.status();
+        let watch = |start| WatchedFile::new(asked, status, start, Arc::clone(self));
+        response.body_mut().watch_file(watch);
         response
     }
 }

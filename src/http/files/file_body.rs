@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::http::BoxError;
-use crate::sys::region::{Region, WINDOW, Window, is_in_memory, read_if_in_memory};
+use crate::sys::region::{Region, WINDOW, Watch, Window, is_in_memory, read_if_in_memory};
 
 /// How much of a file is read at a time where it must be read.
 const CHUNK: usize = 64 * 1024;
@@ -45,6 +45,8 @@ pub(crate) struct FileBody {
     job: Option<Job>,
     /// Bytes since others had a turn.
     streak: usize,
+    /// Who is told when it breaks off.
+    watch: Option<Arc<dyn Watch>>,
 }
 
 /// What [`poll_frame`](http_body::Body::poll_frame) returns.
@@ -77,7 +79,14 @@ impl FileBody {
             how: How::Read,
             job: None,
             streak: 0,
+            watch: None,
         }
+    }
+
+    /// Has somebody told when it breaks off, also when nobody polls it any more; `watch` makes them
+    /// of the place in the file where this begins.
+    pub(crate) fn watch(&mut self, watch: impl FnOnce(u64) -> Arc<dyn Watch>) {
+        self.watch = Some(watch(self.position));
     }
 
     /// From here on the frames are regions: nobody but the write path may have them.
@@ -96,6 +105,7 @@ impl FileBody {
             file: Arc::clone(&self.file),
             offset: self.position,
             len,
+            watch: self.watch.clone(),
         }
     }
 
@@ -110,13 +120,16 @@ impl FileBody {
 
     fn cut_short(&mut self) -> Polled {
         let missing = self.remaining();
-        self.position = self.end;
-        Poll::Ready(Some(Err(CutShort { missing }.into())))
+        self.fail(CutShort { missing })
     }
 
     fn fail(&mut self, error: impl Into<BoxError>) -> Polled {
+        let error = error.into();
+        if let Some(watch) = &self.watch {
+            watch.broke_off(self.position, &*error);
+        }
         self.position = self.end;
-        Poll::Ready(Some(Err(error.into())))
+        Poll::Ready(Some(Err(error)))
     }
 
     /// A frame for the write path.
@@ -238,6 +251,7 @@ pub(super) fn warm(window: &Window) -> io::Result<()> {
             file: Arc::clone(&window.file),
             offset: window.offset + done as u64,
             len: (window.len - done).min(CHUNK),
+            watch: None,
         };
         let count = read(&piece)?.len();
         if count == 0 {

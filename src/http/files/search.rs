@@ -257,6 +257,7 @@ impl Searched {
                         file: Arc::new(file),
                         offset: at,
                         len: length - filled,
+                        watch: None,
                     }));
                 }
                 Err(error) => return Err(error.into()),

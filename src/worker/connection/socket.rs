@@ -203,6 +203,11 @@ impl AsFd for Socket {
     }
 }
 
+/// The rest of a file has gone while it was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the file became shorter while it was sent")]
+struct BecameShorter;
+
 /// Sends what stands before a part of a file, and then of that as much as the kernel takes. The
 /// mark of more to come keeps a head from travelling alone.
 fn send_up_to_file(
@@ -229,8 +234,18 @@ fn send_up_to_file(
     };
     match result {
         // What went before must be told; the error comes again at the next try.
-        Err(_) if sent > 0 => Ok(sent),
-        result => result.map(|file| sent + file),
+        Err(_) | Ok(0) if sent > 0 => Ok(sent),
+        Ok(0) => {
+            window.broke_off(&BecameShorter);
+            Ok(0)
+        }
+        Err(error) => {
+            if error.raw_os_error() == Some(libc::EIO) {
+                window.broke_off(&error); // the disk's; others are the client's
+            }
+            Err(error)
+        }
+        Ok(file) => Ok(sent + file),
     }
 }
 
@@ -300,6 +315,7 @@ mod tests {
             file: Arc::<File>::new(file),
             offset: 2,
             len: 5,
+            watch: None,
         };
         let region = Region::new(window).unwrap();
         let parts = [IoSlice::new(b"head "), IoSlice::new(region.as_ref())];

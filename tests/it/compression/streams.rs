@@ -42,7 +42,7 @@ fn the_first_event_does_not_wait_for_a_second() {
 
 #[test]
 fn a_body_that_breaks_off_is_seen_to_break_off() {
-    let server = Appserver::fixture().workers(1).start();
+    let server = Appserver::fixture().workers(1).allow(&["ERROR"]).start();
     for coding in ["gzip", "br", "zstd"] {
         let mut connection = server.connect();
         // Long enough for something to be sent before the end.
@@ -64,6 +64,12 @@ fn a_body_that_breaks_off_is_seen_to_break_off() {
         };
         assert!(matches!(failure, Failure::Truncated(_)), "{failure:?}");
         assert!(decode(coding, &bytes).is_err(), "{coding} has no end");
+    }
+    let journal = server.journal().text();
+    let errors: Vec<&str> = journal.lines().filter(|l| l.contains("ERROR")).collect();
+    assert_eq!(errors.len(), 3, "one record each: {errors:#?}");
+    for line in errors {
+        assert!(line.contains("a response broke off"), "{line}");
     }
 }
 
