@@ -400,7 +400,8 @@ impl Master<'_> {
             return;
         }
         if let Some(Err(error)) = new.as_deref().map(pid_file::write) {
-            tracing::error!("{}", log::chain(&error));
+            let why = log::chain(&error);
+            tracing::error!("{why}");
             return;
         }
         if let Some(old) = std::mem::replace(&mut self.pid_file, new) {
