@@ -236,6 +236,7 @@ fn files_revalidate_by_the_tag_of_their_encoded_form() {
 fn large_files_are_encoded_on_their_way() {
     let large = |lines: usize| "let line = of_a_bundle();\n".repeat(lines);
     let server = Appserver::new()
+        .file("public/index.html", "<p>home</p>")
         .file("public/large.js", large(20_000))
         .file("public/medium.js", large(7_000))
         .file("public/large.mp4", large(20_000))
