@@ -175,6 +175,40 @@ fn no_test_is_ignored_and_nothing_is_left_to_do() {
 }
 
 #[test]
+fn no_record_names_a_module_that_its_macro_hides() {
+    let mut findings = Vec::new();
+    for source in sources_of("src") {
+        let mut depth = 0_usize; // of the brackets since a macro began
+        for (line, code) in source.code() {
+            let inside = if depth > 0 {
+                &code
+            } else if let Some((_, rest)) = code.split_once("tracing::")
+                && has_record(rest)
+            {
+                rest
+            } else {
+                continue;
+            };
+            if inside.contains("log::") && !inside.contains("::log::") {
+                findings.push(source.at(line));
+            }
+            depth += inside.matches('(').count();
+            depth = depth.saturating_sub(inside.matches(')').count());
+        }
+    }
+    assert_none(
+        "`log::` means another crate here when an app turns on tracing's feature `log`",
+        &findings,
+    );
+}
+
+/// Whether what follows `tracing::` is a macro that writes a record.
+fn has_record(code: &str) -> bool {
+    let levels = ["error!(", "warn!(", "info!(", "debug!(", "trace!("];
+    levels.iter().any(|level| code.starts_with(level))
+}
+
+#[test]
 fn every_exit_code_is_in_the_readme() {
     let exit = fs::read_to_string(package().join("src/exit.rs")).unwrap();
     let readme = fs::read_to_string(package().join("README.md")).unwrap();

@@ -106,6 +106,7 @@ fn description(it: &Description) -> String {
         ("failures", failures(it)),
         ("stalled", stalled(it)),
         ("loop held", format!("{} times", count(totals.blocked))),
+        ("access log", access_log(it)),
         ("last crash", last_crash(it)),
     ];
     let lines: Vec<_> = facts
@@ -172,11 +173,17 @@ fn responses(it: &Description) -> String {
 fn failures(it: &Description) -> String {
     let totals = &it.totals;
     format!(
-        "{} panics, {} timeouts, {} broken off",
+        "{} panics, {} timeouts, {} broken off, {} shed",
         count(totals.panics),
         count(totals.timeouts),
-        count(totals.broken)
+        count(totals.broken),
+        count(totals.shed)
     )
+}
+
+fn access_log(it: &Description) -> String {
+    let (written, lost) = (it.totals.log_lines, it.totals.log_dropped);
+    format!("{} lines, {} lost", count(written), count(lost))
 }
 
 #[cfg(test)]

@@ -15,6 +15,11 @@ pub(super) fn of(level: &str, rust_log: &str, debug: &str) -> EnvFilter {
     EnvFilter::try_new(all.join(",")).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
+/// Whether `rust_log` is a filter, or nothing.
+pub(super) fn is_readable(rust_log: &str) -> bool {
+    rust_log.trim().is_empty() || EnvFilter::try_new(rust_log).is_ok()
+}
+
 /// `DEBUG=shop:*,db -shop:noise`: everything of the targets `shop` and `db`, but of `shop::noise`
 /// what `base` lets through.
 fn directives(debug: &str, base: &str) -> Vec<String> {

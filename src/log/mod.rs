@@ -31,23 +31,38 @@ use crate::config::{AppEnv, Log};
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Starts the log of this process as it is configured, or changes the one that was started.
-pub(crate) fn start(config: &Log, env: &AppEnv) {
-    start_at(&config.level, config.is_json(env));
+/// `added` is what env files and `-e` say besides the environment.
+pub(crate) fn start(config: &Log, env: &AppEnv, added: &[(String, String)]) {
+    start_at(&config.level, config.is_json(env), added);
 }
 
 /// The same where there is no configuration.
 pub(crate) fn start_plain() {
-    start_at("info", false);
+    start_at("info", false, &[]);
 }
 
-fn start_at(level: &str, is_json: bool) {
-    let var = |name| std::env::var(name).unwrap_or_default();
-    let filter = filter::of(level, &var("RUST_LOG"), &var("DEBUG"));
+fn start_at(level: &str, is_json: bool, added: &[(String, String)]) {
+    let var = |name| {
+        let of_name = added.iter().rfind(|(own, _)| own == name);
+        let value = of_name.map(|(_, value)| value.clone());
+        value.unwrap_or_else(|| std::env::var(name).unwrap_or_default())
+    };
+    let rust_log = var("RUST_LOG");
+    let filter = filter::of(level, &rust_log, &var("DEBUG"));
     event::set_json(is_json);
-    if let Some(handle) = FILTER.get() {
-        let _ = handle.reload(filter); // fails only when the log is gone
-        return;
+    match FILTER.get() {
+        Some(handle) => drop(handle.reload(filter)), // fails only when the log is gone
+        None => install(filter),
     }
+    if !filter::is_readable(&rust_log) {
+        tracing::warn!(
+            "RUST_LOG is not understood: `{rust_log}` is no filter such as info,shop=debug"
+        );
+    }
+}
+
+/// From here on this process has a log.
+fn install(filter: EnvFilter) {
     let (filter, handle) = reload::Layer::new(filter);
     let lines = fmt::layer()
         .with_writer(|| stderr::ErrorLog)

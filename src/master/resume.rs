@@ -35,7 +35,7 @@ impl<'w> Master<'w> {
         // Whatever can go wrong is done before any descriptor is taken over: until then the
         // state is still whole.
         let plan = load(&setup.sources, handover).and_then(|loaded| {
-            log::start(&loaded.config.log, &loaded.config.env);
+            log::start(&loaded.config.log, &loaded.config.env, &loaded.app_env);
             Plan::new(loaded, handover.generation).map_err(|error| log::chain(&error))
         });
         match plan {

@@ -149,7 +149,8 @@ impl Master<'_> {
             self.answer_all(rollout.callers, Exit::Failed, &text, None);
             return;
         }
-        log::start(&plan.config.log, &plan.config.env); // before the forks: workers inherit it
+        // Before the forks: workers inherit it.
+        log::start(&plan.config.log, &plan.config.env, &plan.app_env);
         while self.standing().len() < rollout.count {
             if let Err(error) = self.add_slot(plan) {
                 rollout.note(error.to_string());
@@ -339,7 +340,8 @@ impl Master<'_> {
         if self.phase == Phase::Paused {
             self.leave_vacant(std::mem::take(&mut former));
         }
-        log::start(&rollout.before.config.log, &rollout.before.config.env);
+        let before = &rollout.before;
+        log::start(&before.config.log, &before.config.env, &before.app_env);
         // Nothing may keep the plan that failed: workers would inherit its open log.
         rollout.plan = Rc::clone(&rollout.before);
         self.advance_rollout(Rollout {
@@ -400,7 +402,8 @@ impl Master<'_> {
             return;
         }
         if let Some(Err(error)) = new.as_deref().map(pid_file::write) {
-            tracing::error!("{}", log::chain(&error));
+            let why = log::chain(&error);
+            tracing::error!("{why}");
             return;
         }
         if let Some(old) = std::mem::replace(&mut self.pid_file, new) {

@@ -51,7 +51,7 @@ fn start(invocation: Invocation, workload: &dyn Workload) -> Exit {
             return refuse(notify, problems.to_string(), Exit::Config);
         }
     };
-    log::start(&loaded.config.log, &loaded.config.env);
+    log::start(&loaded.config.log, &loaded.config.env, &loaded.app_env);
     let binary = program(&args, &sources.cwd);
     let setup = Setup {
         sources,

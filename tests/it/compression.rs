@@ -238,6 +238,57 @@ fn files_revalidate_by_the_tag_of_their_encoded_form() {
 }
 
 #[test]
+fn large_files_are_encoded_on_their_way() {
+    let large = |lines: usize| "let line = of_a_bundle();\n".repeat(lines);
+    let server = Appserver::new()
+        .file("public/index.html", "<p>home</p>")
+        .file("public/large.js", large(20_000))
+        .file("public/medium.js", large(7_000))
+        .file("public/large.mp4", large(20_000))
+        .start();
+    let mut connection = server.connect();
+    for (name, is_long) in [("large.js", true), ("medium.js", false)] {
+        let path = format!("/{name}");
+        let content = std::fs::read(server.file(&format!("public/{name}"))).unwrap();
+        let response = connection.get_with(&path, ACCEPT);
+        assert_eq!(response.header("content-encoding"), Some("zstd"), "{name}");
+        assert_eq!(response.header("accept-ranges"), None);
+        let is_chunked = response.header("transfer-encoding").is_some();
+        assert_eq!(is_chunked, is_long, "{name}");
+        assert!(decoded(&response) == content, "{name}");
+        let tag = response.header("etag").unwrap().to_owned();
+        connection.send(format!(
+            "HEAD {path} HTTP/1.1\r\nHost: test\r\n{ACCEPT}\r\n"
+        ));
+        let head = connection.response_to_head();
+        for name in ["content-encoding", "vary", "etag"] {
+            assert_eq!(head.header(name), response.header(name));
+        }
+        let plain = connection.get_with(&path, "");
+        assert_eq!(plain.header("content-encoding"), None);
+        assert_eq!(
+            plain.header("content-length"),
+            Some(content.len().to_string().as_str())
+        );
+        assert!(plain.body == content);
+        assert_eq!(format!("W/{}", plain.header("etag").unwrap()), tag);
+        let again = connection.get_with(&path, &format!("{ACCEPT}If-None-Match: {tag}\r\n"));
+        assert_eq!(again.status, 304);
+        let part = connection.get_with(&path, &format!("{ACCEPT}Range: bytes=5-1999\r\n"));
+        assert_eq!(part.status, 206);
+        assert_eq!(part.header("content-encoding"), None);
+        assert_eq!(part.body, content[5..2000]);
+        for answer in [&response, &plain, &again, &part] {
+            assert_eq!(answer.header("vary"), Some("Accept-Encoding"), "{name}");
+        }
+    }
+    let film = connection.get_with("/large.mp4", ACCEPT);
+    assert_eq!(film.header("content-encoding"), None);
+    assert_eq!(film.header("vary"), None);
+    assert_eq!(film.body.len(), large(20_000).len());
+}
+
+#[test]
 fn head_says_what_get_says() {
     let server = start();
     let said = |response: &Response, name: &str| response.header(name).map(str::to_owned);

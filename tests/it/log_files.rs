@@ -93,6 +93,8 @@ fn a_log_that_stands_still_costs_lines_and_each_is_counted() {
     }
     let lost = totals(&server, "log_dropped");
     assert!(lost > REQUESTS / 2, "the log did not stand still: {lost}");
+    let described = server.must(&["describe"]).stdout;
+    assert!(described.contains(&format!(" {lost} lost")), "{described}");
     let reader = read_all(pipe);
     server.wait_until("what was kept is written", |s| {
         totals(s, "log_lines") + totals(s, "log_dropped") == REQUESTS

@@ -328,6 +328,23 @@ fn the_servers_own_log_is_json_in_production() {
 }
 
 #[test]
+fn env_files_and_options_filter_the_log_too() {
+    let server = Appserver::new()
+        .file(".env", "DEBUG=appserver:*\n")
+        .args(&["-e", "RUST_LOG=no=such=filter"])
+        .start();
+    let journal = server.journal();
+    assert!(journal.has_line(&["DEBUG", "worker state"]));
+    assert!(journal.has_line(&["WARN", "RUST_LOG is not understood"]));
+    server.write(".env", "");
+    server.must(&["reload"]);
+    let known = server.journal().text().matches("DEBUG").count();
+    server.must(&["reload"]);
+    let now = server.journal().text().matches("DEBUG").count();
+    assert_eq!(now, known, "{}", server.journal().text());
+}
+
+#[test]
 fn a_reload_changes_level_and_format() {
     let server = Appserver::new().config("[log]\nlevel = \"info\"").start();
     server.write(

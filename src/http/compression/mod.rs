@@ -35,8 +35,7 @@ use stream::{Encoded, Gathered, Source};
 /// The largest body that is encoded in one go, in bytes: a few milliseconds' work.
 const ONE_GO: u64 = 256 * 1024;
 
-/// Marks a response that is sent as it is: it was found not to become smaller, or it is a file that
-/// the kernel sends.
+/// Marks a response that is sent as it is: it was found not to become smaller.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AsItIs;
 

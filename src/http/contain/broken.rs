@@ -137,7 +137,8 @@ pub(super) struct WatchedFile {
 }
 
 impl WatchedFile {
-    pub(super) fn new(
+    /// For a part of a file that begins at `start`.
+    pub(super) fn shared(
         asked: Asked,
         status: StatusCode,
         start: u64,

@@ -183,11 +183,12 @@ impl Found {
         is_certain: bool,
         policy: &Policy,
     ) -> Self {
+        let is_varied = !encoded.is_empty() || policy.may_be_encoded(&plain);
         let is_ours = encoded.is_empty() && policy.is_about(&plain);
         // Who would have to be encoded anew for each request is left to the compression layer.
         let room = usize::try_from(plain.length).unwrap_or(0);
         let forms = (is_ours && is_certain).then(|| Forms::new(room));
-        if is_ours || !encoded.is_empty() {
+        if is_varied {
             plain.vary();
             encoded.iter_mut().for_each(|(_, form)| form.vary());
             encoded.sort_by_key(|(_, form)| form.length);

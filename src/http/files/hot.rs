@@ -36,14 +36,18 @@ impl Policy {
         }
     }
 
-    /// Whether a file is one of those that are compressed.
-    pub(super) fn is_about(&self, form: &Representation) -> bool {
+    /// Whether a file is of a type that is compressed, here or, where it is large, on its way.
+    pub(super) fn may_be_encoded(&self, form: &Representation) -> bool {
         let kind = form.head.get(CONTENT_TYPE);
-        self.config.enabled
-            && self.remembers
+        self.config.enabled && kind.is_some_and(|kind| self.types.contain(kind.as_bytes()))
+    }
+
+    /// Whether a file is one of those that are compressed here.
+    pub(super) fn is_about(&self, form: &Representation) -> bool {
+        self.remembers
             && matches!(form.content, Content::Memory(_))
             && (self.config.min_length.max(1)..=LARGEST).contains(&form.length)
-            && kind.is_some_and(|kind| self.types.contain(kind.as_bytes()))
+            && self.may_be_encoded(form)
     }
 }
 

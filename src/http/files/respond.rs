@@ -100,9 +100,6 @@ fn with_head(form: &Representation, (start, end): (u64, u64)) -> Response<Body> 
     };
     let mut response = Response::new(body);
     *response.headers_mut() = form.head.clone();
-    if matches!(form.content, Content::Open(_)) {
-        response.extensions_mut().insert(AsItIs);
-    }
     response
 }
 
