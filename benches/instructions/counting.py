@@ -22,6 +22,10 @@ class Trouble(Exception):
     """Why nothing could be counted, and what to do."""
 
 
+class Unknown(Trouble):
+    """The program uses a system call that this valgrind does not know."""
+
+
 def count(row: Row, headers: dict[str, str], target: Path, keep: Path | None, key: str) -> int:
     """Instructions per request in user space."""
     program = target / row.program
@@ -55,6 +59,8 @@ def run(row: Row, headers: dict[str, str], program: Path, requests: int, keep: P
             server.send_signal(signal.SIGTERM)
             server.wait(LIMIT)
         except (subprocess.TimeoutExpired, OSError) as error:
+            if "unhandled amd64-linux syscall" in (scratch / "errors").read_text(errors="replace"):
+                raise Unknown(f"{row.key}: this valgrind does not know openat2; 3.22 and later do") from error
             raise Trouble(f"{row.key}: {error}\n{(scratch / 'errors').read_text()[-2000:]}") from error
         finally:
             if server.poll() is None:
