@@ -137,7 +137,7 @@ pub(super) struct WatchedFile {
 }
 
 impl WatchedFile {
-    pub(super) fn new(
+    pub(super) fn shared(
         asked: Asked,
         status: StatusCode,
         start: u64,

@@ -178,7 +178,7 @@ impl Containment {
             return self.watch(asked, response);
         }
         let status = response.status();
-        let watch = |start| WatchedFile::new(asked, status, start, Arc::clone(self));
+        let watch = |start| WatchedFile::shared(asked, status, start, Arc::clone(self));
         response.body_mut().watch_file(watch);
         response
     }
