@@ -168,6 +168,20 @@ mod tests {
     }
 
     #[test]
+    fn the_page_works_under_the_default_policy_for_content() {
+        // No script and no handler; its styles are in one element, which the policy lets be.
+        assert!(!TEMPLATE.contains("<script") && !TEMPLATE.contains("javascript:"));
+        let attributes = TEMPLATE.split('<').filter_map(|tag| tag.split_once('>'));
+        for (tag, _) in attributes {
+            assert!(!tag.contains(" on") && !tag.contains(" style="), "{tag}");
+        }
+        let policy = crate::config::SecurityHeaders::default().content_security_policy;
+        let policy = policy.unwrap();
+        let styles = policy.split(';').find(|rule| rule.contains("style-src "));
+        assert!(styles.unwrap().contains("'unsafe-inline'"), "{policy}");
+    }
+
+    #[test]
     fn a_client_that_holds_the_page_is_told_so() {
         let etag = ask(Method::GET, "/", None).headers()[ETAG].clone();
         assert_eq!(ask(Method::GET, "/", Some(&etag)).status(), 304);

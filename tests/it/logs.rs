@@ -201,7 +201,11 @@ fn what_no_service_sees_is_logged_and_counted() {
 #[test]
 fn long_lines_do_not_block_where_nobody_reads() {
     let server = Appserver::new()
-        .config("max_connections = 64\n[access_log]\npath = \"log.pipe\"")
+        // At its end it tries to write for as long.
+        .config(
+            "max_connections = 64\n[access_log]\npath = \"log.pipe\"\n\
+             [workers]\nkill_timeout = \"1s\"",
+        )
         .workers(1);
     let pipe = server.folder().join("log.pipe");
     nix::unistd::mkfifo(&pipe, Mode::S_IRWXU).unwrap();
