@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Config;
 use super::check::check;
+use super::code;
 use super::defaults::ENV_FILES;
 use super::dirs::absolute;
 use super::environment::Environment;
@@ -40,7 +41,11 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let mut raw = file
         .as_ref()
         .map_or_else(Raw::default, |file| file.read(&mut problems));
-    raw.put_below(sources.flags.settings.read(&sources.cwd, &mut problems));
+    raw.put_below(code::read(
+        &sources.flags.settings,
+        &sources.cwd,
+        &mut problems,
+    ));
     let mut env = Environment::new(sources, &mut problems);
     add_env_files(&mut env, &raw, &sources.cwd, &mut problems);
     raw.expand(&env, &mut problems);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 mod address;
 mod check;
+mod code;
 mod defaults;
 mod dirs;
 mod env_file;

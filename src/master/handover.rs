@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use self::listeners::ListenerState;
 use super::crashes::Crashes;
 use super::link::Link;
-use super::post::Postbox;
+use super::postbox::Postbox;
 use super::request::Wanted;
 use super::seed::Plan;
 use super::slot::{CpuShare, Process, Retirement, Seat, Slot};

@@ -7,7 +7,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::mail::Refusal;
-use super::messages::{self, Message, MessageError, WorkerId};
+use super::messages::{self, Message, MessageError};
+use super::worker_id::WorkerId;
 use crate::sys::wait::Ending;
 
 /// What is about to be forked.

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, SockType, recv};
 
-use super::messages::WorkerId;
+use super::worker_id::WorkerId;
 use crate::sys::fd;
 
 /// The longest message, in bytes of JSON.

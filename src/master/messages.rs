@@ -1,12 +1,11 @@
 //! Messages between the workers of a server, and between them and the master: what an application
 //! says, and what can go wrong.
 
-use std::fmt;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::mail::{MAX_KIND, MAX_PAYLOAD, Refusal};
+use super::worker_id::WorkerId;
 
 /// Something that workers, or a worker and the master, tell each other.
 ///
@@ -37,33 +36,6 @@ pub trait Message: Serialize + DeserializeOwned + 'static {
 
     /// What is answered to it; `()` for a message that is only told.
     type Reply: Serialize + DeserializeOwned + 'static;
-}
-
-/// A worker process: its slot, and its process id while it lived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WorkerId {
-    pub(crate) slot: u16,
-    pub(crate) pid: u32,
-}
-
-impl WorkerId {
-    /// Its place, from 0; its successors have the same.
-    #[must_use]
-    pub fn slot(self) -> u16 {
-        self.slot
-    }
-
-    /// Its process id.
-    #[must_use]
-    pub fn pid(self) -> u32 {
-        self.pid
-    }
-}
-
-impl fmt::Display for WorkerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "worker {} (pid {})", self.slot, self.pid)
-    }
 }
 
 /// Who sent a message to a worker.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::crashes::Crashes;
 use super::link::{Link, Order};
-use super::post::Postbox;
+use super::postbox::Postbox;
 use super::seed::Plan;
 use super::state::WorkerState;
 use crate::scoreboard::{RowId, SlotId};

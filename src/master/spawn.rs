@@ -10,7 +10,7 @@ use super::Master;
 use super::hooks::Prefork;
 use super::link::{Link, Report};
 use super::mail::MailSocket;
-use super::post::Postbox;
+use super::postbox::Postbox;
 use super::seed::{Plan, Seed};
 use super::slot::{CpuShare, Process};
 use crate::exit::Exit;

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::LocalBoxFuture;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
@@ -21,7 +22,6 @@ use super::heartbeat;
 use super::hooks::{Moment, WorkerHooks};
 use super::orders::Orders;
 use super::stack::{self, ConnectionService, Stack};
-use super::work::Work;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::http::{
@@ -32,6 +32,18 @@ use crate::master::{Link, Plan, Report, Seed};
 use crate::net::ListenerId;
 use crate::scoreboard::{Row, SlotId};
 use crate::sys::{clock, stack as call_stack};
+
+/// What a worker serves.
+pub(crate) trait Work {
+    /// Makes it, and the worker around it.
+    fn boot<'a>(&'a self, seed: Seed, started: Started)
+    -> LocalBoxFuture<'a, Result<Worker, Exit>>;
+
+    /// Whether that is what `root` names, and not an app.
+    fn serves_root(&self) -> bool {
+        false
+    }
+}
 
 /// The runtime of a worker.
 pub(super) fn runtime() -> io::Result<LocalRuntime> {

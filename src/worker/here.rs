@@ -11,11 +11,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use tokio::io::unix::AsyncFd;
 use tokio::task::spawn_local;
 
-use super::boot::{runtime, start};
+use super::boot::{Work, runtime, start};
 use super::context::WorkerContext;
 use super::hooks::WorkerHooks;
 use super::watch::watch;
-use super::work::Work;
 use crate::config::{self, ListenAddress, Problems, Sources};
 use crate::log::chain;
 use crate::master::{

@@ -19,9 +19,9 @@ mod stack;
 mod watch;
 mod work;
 
-pub(crate) use boot::live;
+pub(crate) use boot::{Work, live};
 pub use context::{Sibling, WorkerContext};
 pub(crate) use here::serve_here;
 pub use here::{Here, ServeError};
 pub(crate) use hooks::{Moment, WorkerHooks};
-pub(crate) use work::{AppWork, FilesWork, Work};
+pub(crate) use work::{AppWork, FilesWork};

@@ -6,24 +6,12 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
-use super::boot::{Started, Worker};
+use super::boot::{Started, Work, Worker};
 use super::context::WorkerContext;
 use crate::config::Root;
 use crate::exit::Exit;
 use crate::http::{App, Body, BoxError, Files, Identity, Welcome};
 use crate::master::Seed;
-
-/// What a worker serves.
-pub(crate) trait Work {
-    /// Makes it, and the worker around it.
-    fn boot<'a>(&'a self, seed: Seed, started: Started)
-    -> LocalBoxFuture<'a, Result<Worker, Exit>>;
-
-    /// Whether that is what `root` names, and not an app.
-    fn serves_root(&self) -> bool {
-        false
-    }
-}
 
 /// The work of the plain program: a folder of files, or the welcome page.
 #[derive(Debug, Clone, Copy)]

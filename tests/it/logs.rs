@@ -233,7 +233,7 @@ fn patterns_have_morgans_tokens_and_ours() {
     assert_eq!(words[5], "text/html;", "{lines:?}");
     let rest = &words[words.len() - 5..];
     assert_eq!(rest[..2], ["4", "4"], "{lines:?}");
-    assert!(rest[2].ends_with('Z') && rest[3].len() == 32, "{lines:?}");
+    assert!(rest[2].ends_with('Z') && rest[3] == "-", "{lines:?}");
     assert!(rest[4].ends_with("/0"), "{lines:?}");
 }
 

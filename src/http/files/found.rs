@@ -1,24 +1,12 @@
-//! A file as it is sent: its representations, each with its prepared head.
+//! A file as it is sent: its representations, and by what a change is noticed.
 
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use http::HeaderMap;
-use http::header::{
-    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue,
-    LAST_MODIFIED, VARY,
-};
-
-use super::conditions::Validators;
 use super::hot::{Forms, Policy};
-use super::keeping;
-use crate::config::{Encoding, StaticFiles};
-
-/// The first second that an HTTP date cannot name: the year 10000.
-const END_OF_DATES: Duration = Duration::from_secs(253_402_300_800);
+use super::representation::{Content, Representation};
+use crate::config::Encoding;
 
 /// A file that changed so recently may change again without showing it: the kernel's clock for
 /// files ticks every few milliseconds.
@@ -56,100 +44,12 @@ impl Stamp {
     }
 }
 
-/// The time of the last change, unless HTTP cannot write it down: `httpdate` would panic at it.
-fn modified(found: &Metadata) -> Option<SystemTime> {
-    found.modified().ok().filter(|time| {
-        time.duration_since(SystemTime::UNIX_EPOCH)
-            .is_ok_and(|since| since < END_OF_DATES)
-    })
-}
-
-/// Where the bytes are.
-#[derive(Debug, Clone)]
-pub(super) enum Content {
-    /// In memory.
-    Memory(Bytes),
-    /// In an open file.
-    Open(Arc<File>),
-}
-
 /// What is appended to the name of a file for its encoded form.
 pub(super) const fn suffix(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::Zstd => ".zst",
         Encoding::Brotli => ".br",
         Encoding::Gzip => ".gz",
-    }
-}
-
-/// What is appended to an ETag, so that no two forms have the same one.
-const fn mark(encoding: Option<Encoding>) -> &'static str {
-    match encoding {
-        None => "",
-        Some(Encoding::Zstd) => "-zstd",
-        Some(Encoding::Brotli) => "-br",
-        Some(Encoding::Gzip) => "-gzip",
-    }
-}
-
-/// One form of a file.
-#[derive(Debug)]
-pub(super) struct Representation {
-    /// The head of 200.
-    pub(super) head: HeaderMap,
-    /// The head of 304.
-    pub(super) short_head: HeaderMap,
-    /// How long it may be kept, where the head must say from when on.
-    pub(super) keep: Option<Duration>,
-    pub(super) validators: Validators,
-    pub(super) content: Content,
-    pub(super) length: u64,
-}
-
-impl Representation {
-    /// A representation for the path that clients ask for.
-    pub(super) fn new(
-        found: &Metadata,
-        content: Content,
-        media_type: HeaderValue,
-        encoding: Option<Encoding>,
-        rules: &StaticFiles,
-        path: &str,
-    ) -> Self {
-        let length = match &content {
-            Content::Memory(bytes) => bytes.len() as u64,
-            Content::Open(_) => found.len(),
-        };
-        let validators = Validators::new(modified(found), length, mark(encoding));
-        let mut short_head = HeaderMap::with_capacity(8);
-        if let Some((_, written)) = &validators.modified {
-            short_head.insert(LAST_MODIFIED, written.clone());
-        }
-        short_head.extend(validators.etag.clone().map(|etag| (ETAG, etag)));
-        let keep = keeping::prepare(&mut short_head, rules, path);
-        let mut head = HeaderMap::with_capacity(12);
-        head.insert(CONTENT_TYPE, media_type);
-        head.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        if let Some(encoding) = encoding {
-            head.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding.token()));
-        }
-        head.extend(short_head.clone());
-        head.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        Self {
-            head,
-            short_head,
-            keep,
-            validators,
-            content,
-            length,
-        }
-    }
-
-    /// Says that another client may get another representation.
-    fn vary(&mut self) {
-        let value = HeaderValue::from_static("Accept-Encoding");
-        self.head.insert(VARY, value.clone());
-        self.short_head.insert(VARY, value);
     }
 }
 

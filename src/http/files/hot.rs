@@ -11,7 +11,7 @@ use http::header::{
     ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue,
 };
 
-use super::found::{Content, Representation};
+use super::representation::{Content, Representation};
 use crate::config::{Encoding, Gzip};
 use crate::http::compression::{Accepted, MediaTypes, encode};
 

@@ -16,6 +16,7 @@ mod keeping;
 mod media_type;
 mod path;
 mod range;
+mod representation;
 mod respond;
 mod root;
 mod search;

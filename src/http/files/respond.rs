@@ -9,8 +9,9 @@ use http::{Response, StatusCode, Uri};
 
 use super::conditions::{Verdict, judge};
 use super::file_body::FileBody;
-use super::found::{Content, Found, Representation};
+use super::found::Found;
 use super::hot::Policy;
+use super::representation::{Content, Representation};
 use super::search::Searched;
 use super::select::select;
 use crate::http::Body;

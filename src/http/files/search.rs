@@ -17,9 +17,10 @@ use tokio::runtime::Handle;
 
 use super::cache::{Cache, Known};
 use super::file_body::is_cold;
-use super::found::{Content, Found, Representation, Stamp, Stamps, suffix};
+use super::found::{Found, Stamp, Stamps, suffix};
 use super::hot::Policy;
 use super::keeping::Keeping;
+use super::representation::{Content, Representation};
 use super::root::Root;
 use super::{media_type, path};
 use crate::config::{Encoding, Gzip, StaticFiles, TryFile};

@@ -3,7 +3,8 @@
 
 use http::HeaderMap;
 
-use super::found::{Found, Representation};
+use super::found::Found;
+use super::representation::Representation;
 use crate::config::Encoding;
 use crate::http::compression::Accepted;
 
