@@ -1,12 +1,11 @@
 //! The body of a request as a service receives it: bounded, and watched while it waits.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-#[cfg(test)]
-use http_body_util::Full;
+use http_body_util::{Full, Limited};
 use hyper::body::Incoming;
 
 use super::{BodyWatch, BoxError};
@@ -14,12 +13,16 @@ use super::{BodyWatch, BoxError};
 /// A request body is larger than `client_max_body_size` allows.
 ///
 /// Reading a request's [`Body`](crate::Body) fails with it; a service that passes the error on is answered for
-/// with 413.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the request body is larger than {limit} bytes")]
-pub struct BodyTooLarge {
-    /// The configured limit.
-    pub limit: u64,
+/// with 413. It is the error that axum's extractors and tower-http know: they answer with 413 as well.
+pub use http_body_util::LengthLimitError as BodyTooLarge;
+
+/// A [`BodyTooLarge`], which its own crate alone can make.
+fn too_large() -> BoxError {
+    let nothing_allowed = Limited::new(Full::new(Bytes::from_static(b"1")), 0);
+    match pin!(nothing_allowed).poll_frame(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(Err(error))) => error,
+        _ => "the request body is too large".into(),
+    }
 }
 
 /// The body did not come to its end: the client has left, or sent what is no body.
@@ -77,13 +80,10 @@ impl RequestBody {
         self.watch.as_ref()
     }
 
-    /// Counts a frame; an error when it is one too many.
-    fn admit(&mut self, frame: &Frame<Bytes>) -> Result<(), BodyTooLarge> {
+    /// Counts a frame; false when it is one too many.
+    fn admits(&mut self, frame: &Frame<Bytes>) -> bool {
         self.received += frame.data_ref().map_or(0, |data| data.len() as u64);
-        match self.limit {
-            Some(limit) if self.received > limit => Err(BodyTooLarge { limit }),
-            _ => Ok(()),
-        }
+        self.limit.is_none_or(|limit| self.received <= limit)
     }
 
     /// Notes the end of the body, at the last frame if that is known to be the last.
@@ -113,10 +113,10 @@ impl Body for RequestBody {
         };
         self.watch.as_ref().inspect(|watch| watch.stop_waiting());
         if let Some(Ok(frame)) = &next
-            && let Err(error) = self.admit(frame)
+            && !self.admits(frame)
         {
             self.source = Source::Stopped;
-            return Poll::Ready(Some(Err(error.into())));
+            return Poll::Ready(Some(Err(too_large())));
         }
         self.note_end(next.as_ref());
         Poll::Ready(next)
@@ -219,7 +219,7 @@ mod tests {
         let watch = BodyWatch::new();
         let mut body = limited(4, &watch);
         let error = body.frame().now_or_never().unwrap().unwrap().unwrap_err();
-        assert_eq!(error.downcast_ref(), Some(&BodyTooLarge { limit: 4 }));
+        assert!(error.is::<BodyTooLarge>(), "{error}");
         assert!(body.frame().now_or_never().unwrap().is_none());
         assert!(!watch.is_complete());
         drop(body);

@@ -5,7 +5,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use appserver::{Body, BoxError, Config, Message, MessageError, Server};
-use axum::{Router, extract::State, routing::get};
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::{
+    Router,
+    routing::{get, post},
+};
 use http::{Request, Response};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -195,4 +200,26 @@ fn what_the_app_still_does_is_finished_before_it_returns() {
     });
     drop(client.unwrap());
     assert!(done.get());
+}
+
+#[test]
+fn extractors_know_a_body_that_is_too_large() {
+    let app = Router::new().route("/", post(async |all: Bytes| all.len().to_string()));
+    let outcome = Server::new(Config::new().set("listen.client_max_body_size", 4))
+        .app(async move |_| Ok(app.clone()))
+        .serve_here(async |here| {
+            let mut answers = Vec::new();
+            for body in ["4\r\n1234\r\n0\r\n\r\n", "5\r\n12345\r\n0\r\n\r\n"] {
+                let mut client = TcpStream::connect(here.address()).await.unwrap();
+                let head = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+                let request = format!("{head}Transfer-Encoding: chunked\r\n\r\n{body}");
+                client.write_all(request.as_bytes()).await.unwrap();
+                let mut answer = String::new();
+                client.read_to_string(&mut answer).await.unwrap();
+                answers.push(answer.lines().next().unwrap_or_default().to_owned());
+            }
+            answers
+        });
+    let expected = ["HTTP/1.1 200 OK", "HTTP/1.1 413 Payload Too Large"];
+    assert_eq!(outcome.unwrap(), expected);
 }
