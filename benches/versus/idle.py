@@ -16,6 +16,10 @@ WANTED = 10_000
 TARGET_BYTES = 256
 SPARE = 200
 """Descriptors that this process needs for other things."""
+QUIET = 8.0
+"""Seconds without less memory that count as rest."""
+STEP_KIB = 256
+"""How much less is less."""
 PROBED = 500
 REQUEST = b"GET /1k.bin HTTP/1.1\r\nHost: bench\r\n\r\n"
 BODY = 1024
@@ -48,15 +52,13 @@ def one(server: Server, count: int) -> dict[str, Any]:
     try:
         for _ in range(count):
             connections.append(exchange(connect(server)))
-        time.sleep(1.0)
-        with_all, kernel_with = total_pss(server), proc.kernel_tcp_kib()
+        with_all, kernel_with = at_rest(server), proc.kernel_tcp_kib()
         asked = connections[:: max(1, count // PROBED)]
         alive = sum(still_answers(connection) for connection in asked)
     finally:
         for connection in connections:
             connection.close()
-    time.sleep(2.0)
-    after = total_pss(server)
+    after = at_rest(server)
     return {
         "server": server.name,
         "connections": count,
@@ -68,6 +70,18 @@ def one(server: Server, count: int) -> dict[str, Any]:
         "kernel_tcp_kib": kernel_with - kernel_before,
         "still_answering": f"{alive} of {len(asked)}",
     }
+
+
+def at_rest(server: Server) -> int:
+    """The memory when it has stood still for a while: some servers give back what an idle
+    connection does not need, but not at once."""
+    least, since = total_pss(server), time.monotonic()
+    while time.monotonic() - since < QUIET:
+        time.sleep(0.5)
+        now = total_pss(server)
+        if now < least - STEP_KIB:
+            least, since = now, time.monotonic()
+    return total_pss(server)
 
 
 def total_pss(server: Server) -> int:
