@@ -50,7 +50,8 @@ def build() -> bool:
     """Builds what is counted, and installs valgrind where that can be done."""
     if shutil.which("valgrind") is None and os.geteuid() == 0 and shutil.which("apt-get"):
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "install", "-qy", "valgrind"], env=quiet, stdout=subprocess.DEVNULL, check=False)
+        for words in (["update", "-q"], ["install", "-qy", "valgrind"]):
+            subprocess.run(["apt-get", *words], env=quiet, stdout=subprocess.DEVNULL, check=False)
     words = ["cargo", "build", "--release", "--locked", "--bin", "appserver"]
     for row in ROWS:
         if row.program.startswith("examples/"):
