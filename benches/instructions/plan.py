@@ -1,6 +1,8 @@
 """What is counted."""
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,6 @@ class Row:
     path: str
     config: str = ""
     """More lines for the configuration."""
-    needs: list[str] = field(default_factory=list)
 
 
 ROWS = [
@@ -23,18 +24,5 @@ ROWS = [
     Row("static-1k", "a file of 1 KiB", "appserver", "/1k.bin"),
 ]
 
-BROWSER = {
-    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-    "Accept-Language": "en-GB,en;q=0.7,de;q=0.3",
-    "Accept-Encoding": "gzip, deflate, br, zstd",
-    "Referer": "http://127.0.0.1/articles/2026/a-page-with-a-longer-name",
-    "Connection": "keep-alive",
-    "Cookie": "session=8f14e45fceea167a5a36dedd4bea2543; theme=dark; consent=yes",
-    "Upgrade-Insecure-Requests": "1",
-    "Sec-Fetch-Dest": "document",
-    "Sec-Fetch-Mode": "navigate",
-    "Sec-Fetch-Site": "same-origin",
-    "Priority": "u=0, i",
-}
+BROWSER: dict[str, str] = json.loads((Path(__file__).parent.parent / "browser.json").read_text())
 """A browser's dozen."""

@@ -23,18 +23,36 @@ pub(super) fn is_readable(rust_log: &str) -> bool {
 /// `DEBUG=shop:*,db -shop:noise`: everything of the targets `shop` and `db`, but of `shop::noise`
 /// what `base` lets through.
 fn directives(debug: &str, base: &str) -> Vec<String> {
-    let names = debug
+    let names: Vec<&str> = debug
         .split([',', ' ', '\t'])
-        .filter(|name| !name.is_empty());
-    let words = names.filter_map(|name| match name.strip_prefix('-') {
-        Some(name) => Some((target(name)?, plain_level(base))),
-        None => Some((target(name)?, "trace")),
-    });
+        .filter(|name| !name.is_empty())
+        .collect();
+    let excluded: Vec<String> = names
+        .iter()
+        .filter_map(|name| target(name.strip_prefix('-')?))
+        .collect();
+    let words = names
+        .iter()
+        .filter_map(|name| match name.strip_prefix('-') {
+            Some(name) => Some((target(name)?, plain_level(base))),
+            // As with Node, what is excluded stays out, however closely it is named elsewhere.
+            None => {
+                let included = target(name)?;
+                let is_out = excluded.iter().any(|out| is_within(&included, out));
+                (!is_out).then_some((included, "trace"))
+            }
+        });
     let directive = |(target, level): (String, &str)| match target.as_str() {
         "" => level.to_owned(),
         target => format!("{target}={level}"),
     };
     words.map(directive).collect()
+}
+
+/// Whether a target is another one, or a part of it.
+fn is_within(target: &str, whole: &str) -> bool {
+    let rest = target.strip_prefix(whole);
+    rest.is_some_and(|rest| whole.is_empty() || rest.is_empty() || rest.starts_with("::"))
 }
 
 /// The level that a filter has for what it does not name.
@@ -83,6 +101,15 @@ mod tests {
         ];
         assert_eq!(found, expected);
         assert!(directives("", "info").is_empty());
+    }
+
+    #[test]
+    fn what_is_excluded_stays_out() {
+        let found = |debug| directives(debug, "info");
+        assert_eq!(found("shop:db,-shop:*"), ["shop=info"]);
+        assert_eq!(found("-shop shop"), ["shop=info"]);
+        assert_eq!(found("shopping,-shop:*"), ["shopping=trace", "shop=info"]);
+        assert_eq!(found("shop:*,-*"), ["info"]);
     }
 
     #[test]

@@ -24,9 +24,7 @@ use super::orders::Orders;
 use super::stack::{self, ConnectionService, Stack};
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::http::{
-    BoxError, Containment, ErrorPages, InFlight, LogBuffer, PeerAddr, RequestIds, Site,
-};
+use crate::http::{BoxError, Containment, ErrorPages, InFlight, LogBuffer, PeerAddr, Site};
 use crate::log::{self, chain};
 use crate::master::{Link, Plan, Report, Seed};
 use crate::net::ListenerId;
@@ -169,9 +167,7 @@ impl Worker {
         let shared = stack::Shared {
             row,
             inflight: Rc::clone(&inflight),
-            gzip: config.gzip.clone(),
             log: log.clone(),
-            ids: RequestIds::new(config.request_id.as_deref()),
             draining: Rc::clone(&draining),
             containment: Containment {
                 row,

@@ -10,7 +10,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
 
-use crate::config::{Config, Gzip};
+use crate::config::Config;
 use crate::http::{
     AccessLog, AccessLogFuture, AskSite, Body, BodyLimit, BodyWatch, Closing, Compression,
     Concurrency, Contain, Containment, Cors, Csrf, Endpoints, InFlight, LogBuffer, Logged,
@@ -34,12 +34,8 @@ pub(crate) struct Shared {
     pub(crate) row: Row<'static>,
     /// The requests that it answers, for others to see.
     pub(crate) inflight: Rc<InFlight>,
-    /// How responses are compressed.
-    pub(crate) gzip: Gzip,
     /// The access log, if there is one.
     pub(crate) log: Option<Rc<LogBuffer>>,
-    /// What gives requests their ids, if they have any.
-    pub(crate) ids: Option<RequestIds>,
     /// True from the moment the worker begins to leave.
     pub(crate) draining: Rc<Cell<bool>>,
     /// How failures are contained.
@@ -61,16 +57,14 @@ pub(crate) fn stack<A: Site>(site: A, shared: Shared, config: &Config) -> Rc<Sta
     let Shared {
         row,
         inflight,
-        gzip,
         log,
-        ids,
         draining,
         containment,
     } = shared;
     // The site; its errors are rejections, as those of the layers around it.
     let layers = AskSite::new(site);
     // Whatever the site has to say.
-    let layers = Compression::new(layers, &gzip);
+    let layers = Compression::new(layers, &config.gzip);
     // Whoever waits or is sent away waits for the site; all that is cheap was decided before. To
     // compress is work, too.
     let layers = Concurrency::new(layers, &config.limits, row);
@@ -92,6 +86,7 @@ pub(crate) fn stack<A: Site>(site: A, shared: Shared, config: &Config) -> Rc<Sta
     let layers = Closing::new(layers, draining);
     // Around all that answers: sees every ending, also that of a client that left, and how long
     // each poll holds the thread.
+    let ids = RequestIds::new(config.request_id.as_deref());
     let layers = AccessLog::new(layers, row, inflight, log, ids);
     let real_ip = RealIp::new(&config.real_ip);
     Rc::new(Stack { real_ip, layers })

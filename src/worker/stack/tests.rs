@@ -75,9 +75,7 @@ impl Worker {
             Shared {
                 row,
                 inflight: InFlight::new(row, Duration::ZERO),
-                gzip: Gzip::default(),
                 log,
-                ids: None,
                 draining: Rc::clone(&self.draining),
                 containment: Containment::quiet(row),
             },
@@ -172,9 +170,7 @@ fn without_a_log_requests_are_still_counted() {
     let shared = Shared {
         row,
         inflight: InFlight::new(row, Duration::ZERO),
-        gzip: Gzip::default(),
         log: None,
-        ids: None,
         draining: Rc::default(),
         containment: Containment::quiet(row),
     };
