@@ -94,6 +94,7 @@ def request(row: Row, port: int, headers: dict[str, str]) -> bytes:
 
 def talk(port: int, message: bytes, requests: int, server: subprocess.Popen[bytes]) -> None:
     """Sends so many requests over a fixed number of connections, and reads every answer."""
+    wait_until_served(port, message, server)
     sockets = [connect(port, server) for _ in range(CONNECTIONS)]
     sockets[0].sendall(message)
     length = first_answer(sockets[0])
@@ -104,6 +105,22 @@ def talk(port: int, message: bytes, requests: int, server: subprocess.Popen[byte
             receive(sock, length)
     for sock in sockets:
         sock.close()
+
+
+def wait_until_served(port: int, message: bytes, server: subprocess.Popen[bytes]) -> None:
+    """Asks until there is an answer: a server that starts holds its address for a moment with a
+    socket that is not the one it serves by."""
+    end = time.monotonic() + LIMIT
+    while True:
+        try:
+            with connect(port, server) as sock:
+                sock.sendall(message)
+                first_answer(sock)
+                return
+        except (ConnectionResetError, BrokenPipeError):
+            if server.poll() is not None or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
 
 
 def first_answer(sock: socket.socket) -> int:
@@ -131,7 +148,7 @@ def some(sock: socket.socket) -> bytes:
     """What has come."""
     data = sock.recv(65536)
     if not data:
-        raise OSError("the server has closed a connection")
+        raise ConnectionResetError("the server has closed a connection")
     return data
 
 
