@@ -51,6 +51,8 @@ mod master;
 mod net;
 mod scoreboard;
 mod server;
+#[allow(dead_code, unused_imports, reason = "sessions are being built on it")]
+mod store;
 mod sys;
 mod worker;
 

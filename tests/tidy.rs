@@ -16,7 +16,7 @@ use std::fs;
 use source::{has_word, package, sources_of};
 
 /// The folders and files of `src/`, lowest first: each may import those before it.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "sys",
     "exit",
     "config",
@@ -25,6 +25,7 @@ const ORDER: [&str; 13] = [
     "net",
     "control",
     "master",
+    "store",
     "http",
     "worker",
     "server",
@@ -33,7 +34,7 @@ const ORDER: [&str; 13] = [
 ];
 
 /// Neighbours on the same level, which do not know each other: (who, whom).
-const APART: [(&str, &str); 1] = [("http", "master")];
+const APART: [(&str, &str); 2] = [("http", "master"), ("store", "master")];
 
 /// The folders that never name the runtime: the master forks, so it has no threads.
 const WITHOUT_RUNTIME: [&str; 8] = [

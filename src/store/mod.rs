@@ -1,0 +1,120 @@
+//! The store: what the workers of a server share, and outlives each of them.
+//!
+//! One trait, [`Driver`], and two drivers: the embedded one keeps everything in a file of this
+//! machine, Redis serves any number of machines. A worker opens its store after the fork; the
+//! master never does.
+//!
+//! Every operation has a deadline, and fails with a [`StoreError`] when that has passed. What
+//! was answered with success has happened, whatever dies afterwards; what failed with
+//! [`StoreError::Timeout`] may still happen.
+
+mod any;
+mod embedded;
+mod error;
+#[cfg(test)]
+mod memory;
+mod redis;
+
+pub(crate) use any::Store;
+pub(crate) use embedded::Embedded;
+pub(crate) use error::StoreError;
+#[cfg(test)]
+pub(crate) use memory::Memory;
+pub(crate) use redis::Redis;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// What a key must hold for [`Driver::compare_and_set`] to change it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// Nothing: the key is made.
+    Nothing,
+    /// Exactly these bytes.
+    Value(Bytes),
+}
+
+/// What became of [`Driver::compare_and_set`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Swap {
+    /// The key holds the new value.
+    Done,
+    /// The key holds this other value, and was left alone.
+    Differs(Bytes),
+    /// There is no such key (any more), and none was made.
+    Missing,
+}
+
+/// A right that one holder has at a time, over all processes that share the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lease {
+    /// What it is the right to.
+    pub(crate) key: Bytes,
+    /// Tells this holder from the next one.
+    pub(crate) token: Bytes,
+}
+
+/// Some keys, and where to go on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// In no particular order; with Redis one may come twice.
+    pub(crate) keys: Vec<Bytes>,
+    /// Given back to [`Driver::scan`] for the next page; nothing is the end.
+    pub(crate) next: Option<Bytes>,
+}
+
+/// What a store can do. Keys are at most [`LONGEST_KEY`] bytes long. A time to live of less than a
+/// millisecond is over: the key is deleted. A key whose time is over is not there.
+pub(crate) trait Driver {
+    /// The value of a key.
+    fn get(&self, key: &[u8]) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;
+
+    /// Sets a key, whatever it held. Without `ttl` it stays until it is deleted.
+    fn set(
+        &self,
+        key: &[u8],
+        value: Bytes,
+        ttl: Option<Duration>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Gives a key a new time to live; whether it is there.
+    fn touch(
+        &self,
+        key: &[u8],
+        ttl: Duration,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Deletes a key; whether it was there.
+    fn delete(&self, key: &[u8]) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Sets a key if it holds what is expected, in one step that nobody comes between.
+    fn compare_and_set(
+        &self,
+        key: &[u8],
+        expected: Expected,
+        value: Bytes,
+        ttl: Option<Duration>,
+    ) -> impl Future<Output = Result<Swap, StoreError>> + Send;
+
+    /// Takes the right to `key` for at most `ttl`; nothing if somebody else has it.
+    fn lease(
+        &self,
+        key: &[u8],
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Option<Lease>, StoreError>> + Send;
+
+    /// Gives a right back before its time; whether it was still held.
+    fn release(&self, lease: &Lease) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Some of the keys that begin with `prefix`, from the beginning or from where the last page
+    /// ended. Keys that come and go meanwhile may be missed.
+    fn scan(
+        &self,
+        prefix: &[u8],
+        from: Option<Bytes>,
+    ) -> impl Future<Output = Result<Page, StoreError>> + Send;
+}
+
+/// The longest key, in bytes: what LMDB takes.
+pub(crate) const LONGEST_KEY: usize = 511;
