@@ -5,11 +5,13 @@ mod builder;
 pub(crate) mod client;
 mod command;
 pub(crate) mod decode;
+mod express;
 mod folder;
 mod journal;
 pub(crate) mod load;
 pub(crate) mod process;
 pub(crate) mod random;
+pub(crate) mod redis;
 mod row;
 pub(crate) mod wait;
 
@@ -28,6 +30,7 @@ pub(crate) use builder::{
 };
 pub(crate) use client::{Connection, Response};
 pub(crate) use command::{Output, Running};
+pub(crate) use express::Express;
 use folder::Folder;
 pub(crate) use journal::Journal;
 pub(crate) use load::Plan;
