@@ -1,7 +1,6 @@
 //! A shop's front door: register, log in, log out, and a cart that no dying worker loses.
 //!
 //! ```text
-//! export APPSERVER_SESSION__ENABLED=true APPSERVER_SESSION__SECRET='a long random text'
 //! cargo run --release --example login -- --workers 4
 //! ```
 //!
@@ -20,7 +19,9 @@ use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use appserver::{BoxError, Expected, Server, Session, Store, Swap, WorkerContext};
+use appserver::{
+    BoxError, Config, Expected, Server, Session, SessionError, Store, Swap, WorkerContext,
+};
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -36,7 +37,12 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 fn main() -> ExitCode {
-    Server::from_args().app(app).run()
+    let config = Config::new()
+        .set("session.enabled", true)
+        .set("session.max_age", "14d")
+        .set("session.same_site", "lax")
+        .set("csrf.enabled", true); // forms of other sites do nothing here
+    Server::from_args().defaults(config).app(app).run()
 }
 
 async fn app(worker: WorkerContext) -> Result<Router, BoxError> {
@@ -258,8 +264,7 @@ async fn cart(session: Session) -> Json<Value> {
 }
 
 fn articles(session: &Session) -> Map<String, Value> {
-    let fields = session.iter().into_iter();
-    let articles = fields.filter_map(|(name, count)| {
+    let articles = session.iter().filter_map(|(name, count)| {
         let item = name.strip_prefix(ARTICLE)?;
         Some((item.to_owned(), count))
     });
@@ -391,7 +396,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Fields<T> {
     }
 }
 
-/// A fault of ours, or of the store.
+/// A fault of ours, or of the store: it may be back in a moment.
 struct Refusal(BoxError);
 
 impl<E: Into<BoxError>> From<E> for Refusal {
@@ -402,7 +407,11 @@ impl<E: Into<BoxError>> From<E> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        tracing::error!("{}", self.0);
+        let error = match self.0.downcast::<SessionError>() {
+            Ok(error) => return error.into_response(), // which knows what to say
+            Err(error) => error,
+        };
+        tracing::error!(error, "a request failed");
         let words = "please try again in a moment";
         (
             StatusCode::SERVICE_UNAVAILABLE,

@@ -2,17 +2,17 @@
 //! express-session and connect-redis and this program serve the same visitors on the same Redis.
 //!
 //! ```text
-//! export APPSERVER_SESSION__ENABLED=true APPSERVER_SESSION__SECRET='keyboard cat'
 //! cargo run --release --example session_api -- --workers 4
 //! curl -c jar -b jar 'localhost:8080/set?colour=blue'; curl -c jar -b jar localhost:8080/get
 //! ```
 //!
-//! The sessions lie in a file that all workers share. `APPSERVER_SESSION__STORE=redis` and
-//! `REDIS_URL=redis://localhost` put them into Redis; nothing here changes.
+//! The sessions lie in a file that all workers share. `APPSERVER_SESSION__STORE=redis`, with
+//! `REDIS_URL=redis://localhost`, puts them into Redis; nothing here changes. The secret is made at
+//! the start, unless `APPSERVER_SESSION__SECRET` says it; in production it has to.
 
 use std::process::ExitCode;
 
-use appserver::{BoxError, Server, Session, SessionError, WorkerContext};
+use appserver::{BoxError, Config, Server, Session, SessionError, WorkerContext};
 use axum::extract::{Form, Query};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 fn main() -> ExitCode {
-    Server::from_args().app(app).run()
+    let config = Config::new().set("session.enabled", true);
+    Server::from_args().defaults(config).app(app).run()
 }
 
 async fn app(_worker: WorkerContext) -> Result<Router, BoxError> {

@@ -232,7 +232,10 @@ fn a_request_that_leaves_the_session_alone_costs_the_store_nothing() {
 
 /// The answers of a server whose handlers have no sessions to give.
 fn without_sessions() -> Appserver {
-    Appserver::example("session_api").allow(&["ERROR"]).start()
+    Appserver::example("session_api")
+        .config("[session]\nenabled = false")
+        .allow(&["ERROR"])
+        .start()
 }
 
 #[test]
