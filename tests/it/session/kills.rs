@@ -61,9 +61,12 @@ impl Client {
                 }
             }
             5..7 => {
+                let before = self.visits;
                 self.visits_sent += 1;
                 if let Some(seen) = self.ask("/nested") {
-                    self.visits = count(&seen["nested"]["visits"]);
+                    // This visit is counted, whatever became of the ones before.
+                    let counted = count(&seen["nested"]["visits"]);
+                    assert!(counted > before, "{}: {counted} after {before}", self.name);
                 }
             }
             7..9 => drop(self.ask("/get")),
@@ -99,12 +102,14 @@ impl Client {
             (committed..=sent).contains(&n),
             "{name}: {n} of {committed}..={sent}"
         );
+        self.committed = n; // what was seen once must stay
         let (visits, most) = (self.visits, self.visits_sent);
         let n = count(&data["nested"]["visits"]);
         assert!(
             (visits..=most).contains(&n),
             "{name}: {n} visits of {visits}..={most}"
         );
+        self.visits = n;
         self.writes.fetch_add(1, Ordering::Relaxed);
         Some(data)
     }
