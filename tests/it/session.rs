@@ -24,7 +24,7 @@ mod secret;
 /// Each option of express-session: the same bytes in answers and in Redis.
 mod side_by_side;
 
-use crate::harness::redis::Redis;
+use crate::harness::redis::RedisServer;
 use crate::harness::{Appserver, Builder, Express};
 
 /// What the tests sign with.
@@ -46,19 +46,19 @@ fn example(name: &str, lines: &str) -> Builder {
 }
 
 /// The lines that put the sessions into this Redis.
-fn in_redis(redis: &Redis) -> String {
+fn in_redis(redis: &RedisServer) -> String {
     format!("store = \"redis\"\nurl = \"{}\"\n", redis.url())
 }
 
 /// The Express app on this Redis, with these options of express-session.
-fn express(redis: &Redis, options: &str) -> Express {
+fn express(redis: &RedisServer, options: &str) -> Express {
     let url = redis.url();
     Express::start("session.js", &[("REDIS_URL", &url), ("SESSION", options)])
 }
 
 /// All keys of a Redis.
-fn keys(redis: &Redis) -> Vec<String> {
-    let keys = redis.cli(&["--raw", "KEYS", "*"]);
+fn keys(redis: &RedisServer) -> Vec<String> {
+    let keys = redis.cli(&["KEYS", "*"]);
     let keys = keys.lines().filter(|key| !key.is_empty());
     keys.map(str::to_owned).collect()
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::browser::{Browser, Shown};
 use super::{api, in_redis};
 use crate::harness::random::Random;
-use crate::harness::redis::Redis;
+use crate::harness::redis::RedisServer;
 use crate::harness::{Appserver, Builder, Response, send, wait};
 
 const CLIENTS: usize = 16;
@@ -211,7 +211,7 @@ fn the_embedded_store_survives_kills_of_workers() {
 
 #[test]
 fn sessions_in_redis_survive_kills_of_workers() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     survive(api(&format!(
         "{}on_store_error = \"503\"",
         in_redis(&redis)

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::browser::Browser;
 use super::{example, in_redis, keys};
-use crate::harness::redis::Redis;
+use crate::harness::redis::RedisServer;
 use crate::harness::{Appserver, Builder, Response, send};
 
 fn shop(lines: &str) -> Builder {
@@ -64,7 +64,7 @@ fn a_visit_from_register_to_logout() {
 
 #[test]
 fn the_same_in_redis_by_one_line() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let server = shop("")
         .env("APPSERVER_SESSION__STORE", "redis")
         .env("REDIS_URL", &redis.url())
@@ -72,7 +72,7 @@ fn the_same_in_redis_by_one_line() {
     whole_visit(&server);
     // Users too.
     assert!(keys(&redis).contains(&"user:ada".to_owned()));
-    let password = redis.cli(&["--raw", "GET", "user:ada"]);
+    let password = redis.cli(&["GET", "user:ada"]);
     assert!(
         password.contains("$argon2id$") && !password.contains("horse"),
         "{password}"

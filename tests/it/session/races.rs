@@ -9,12 +9,12 @@ use super::browser::{Browser, Shown};
 use super::{api, express, in_redis, keys};
 use crate::harness::Appserver;
 use crate::harness::random::Random;
-use crate::harness::redis::Redis;
+use crate::harness::redis::RedisServer;
 
 /// Asks the same of ours in both stores.
 fn in_both_stores(check: impl Fn(&Appserver)) {
     check(&api("").workers(2).start());
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     check(&api(&in_redis(&redis)).workers(2).start());
 }
 
@@ -52,7 +52,7 @@ fn two_interleaved_requests_keep_both_changes() {
 #[test]
 fn a_peer_loses_what_we_keep() {
     // Why the test above is one: the same steps on Express.
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let peer = express(&redis, "{}");
     let mut browser = Browser::default();
     browser.ask(peer.address, "/set?a=1&b=1");
@@ -66,7 +66,7 @@ fn a_peer_loses_what_we_keep() {
 
 #[test]
 fn a_change_of_ours_and_one_of_express_are_both_kept_when_ours_is_saved_last() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let peer = express(&redis, "{}");
     let server = api(&in_redis(&redis)).start();
     let mut browser = Browser::default();
@@ -103,7 +103,7 @@ fn a_slow_request_does_not_bring_back_what_was_logged_out() {
 
 #[test]
 fn a_logout_at_the_peer_is_not_undone_by_us() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let peer = express(&redis, "{}");
     let server = api(&in_redis(&redis)).start();
     let mut browser = Browser::default();

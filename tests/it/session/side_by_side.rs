@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::browser::{Browser, set_cookies};
 use super::{SECRET, api, express, in_redis, keys};
-use crate::harness::redis::Redis;
+use crate::harness::redis::RedisServer;
 use crate::harness::{Express, Response};
 
 /// The options of express-session, those of connect-redis, and ours for both.
@@ -136,7 +136,7 @@ fn blank(text: &str, from: &str, after: &str, to: &str, name: &str) -> String {
 }
 
 /// Takes the steps at a server whose Redis is empty, and empties it again.
-fn run(at: SocketAddr, redis: &Redis) -> Vec<(&'static str, Seen)> {
+fn run(at: SocketAddr, redis: &RedisServer) -> Vec<(&'static str, Seen)> {
     let (mut browser, mut names) = (Browser::default(), Names::default());
     let mut all = Vec::new();
     for step in STEPS {
@@ -150,7 +150,7 @@ fn run(at: SocketAddr, redis: &Redis) -> Vec<(&'static str, Seen)> {
     all
 }
 
-fn seen(answer: &Response, redis: &Redis, names: &mut Names) -> Seen {
+fn seen(answer: &Response, redis: &RedisServer, names: &mut Names) -> Seen {
     let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let sid = json["sid"].as_str().unwrap_or_default().to_owned();
     let set_cookies: Vec<String> = set_cookies(answer)
@@ -160,11 +160,11 @@ fn seen(answer: &Response, redis: &Redis, names: &mut Names) -> Seen {
     let body = names.plain(&answer.text(), &[sid]);
     let mut kept = BTreeMap::new();
     for key in &keys(redis) {
-        let value = redis.cli(&["--raw", "GET", key]);
-        let ttl: i64 = redis.cli(&["--raw", "TTL", key]).trim().parse().unwrap();
+        let value = redis.cli(&["GET", key]);
+        let ttl: i64 = redis.cli(&["TTL", key]).trim().parse().unwrap();
         // A step takes a moment; -1 is no end.
         let minutes = if ttl < 0 { ttl } else { (ttl + 59) / 60 };
-        let value = names.plain(value.trim_end(), &[]);
+        let value = names.plain(value, &[]);
         kept.insert(names.plain(key, &[]), (value, minutes));
     }
     Seen {
@@ -177,7 +177,7 @@ fn seen(answer: &Response, redis: &Redis, names: &mut Names) -> Seen {
 
 #[test]
 fn every_option_leaves_the_same_bytes() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let mut differences = Vec::new();
     for (options, store, lines) in OPTIONS {
         let mut options: Value = serde_json::from_str(options).unwrap();
@@ -216,7 +216,7 @@ fn every_option_leaves_the_same_bytes() {
 
 #[test]
 fn out_of_the_path_there_are_no_sessions() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let options = format!(r#"{{"secret":"{SECRET}","cookie":{{"path":"/nested"}}}}"#);
     let express = express(&redis, &options);
     let ours = api(&format!("{}path = \"/nested\"", in_redis(&redis)))
