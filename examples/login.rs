@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 }
 
 async fn app(worker: WorkerContext) -> Result<Router, BoxError> {
-    let users = Users::new(worker.store()?.clone()).await?;
+    let users = Users::new(worker.store().await?).await?;
     Ok(Router::new()
         .route("/", get(page))
         .route("/register", post(register))
@@ -118,7 +118,7 @@ impl Users {
         // Made only if there is none: of two who want the name at once, one gets it.
         let made = self
             .store
-            .compare_and_set(&key, Expected::Nothing, user.into(), None);
+            .compare_and_set(&key, Expected::Nothing, user, None);
         Ok(matches!(made.await?, Swap::Done))
     }
 

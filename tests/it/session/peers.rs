@@ -140,7 +140,7 @@ fn what_we_do_not_know_survives_our_save_byte_by_byte() {
 #[test]
 fn express_can_inflate_what_we_make() {
     // A record without `cookie` makes Express answer 500.
-    let both = Both::start("{}", "");
+    let both = Both::start("{}", "secure = false");
     let mut browser = Browser::default();
     let sid = browser.ask(both.ours.address(), "/set?a=1").sid;
     let record = both.redis.cli(&["GET", &format!("sess:{sid}")]);

@@ -12,7 +12,7 @@ use crate::harness::redis::RedisServer;
 use crate::harness::{Express, Response};
 
 /// The options of express-session, those of connect-redis, and ours for both.
-const OPTIONS: [(&str, &str, &str); 17] = [
+const OPTIONS: [(&str, &str, &str); 16] = [
     ("{}", "{}", ""),
     (r#"{"cookie":{"maxAge":3600000}}"#, "{}", "max_age = \"1h\""),
     (
@@ -47,11 +47,6 @@ const OPTIONS: [(&str, &str, &str); 17] = [
         r#"{"cookie":{"sameSite":"lax","priority":"high"}}"#,
         "{}",
         "same_site = \"lax\"\npriority = \"high\"",
-    ),
-    (
-        r#"{"cookie":{"sameSite":true}}"#,
-        "{}",
-        "same_site = \"strict\"",
     ),
     // Nothing may be set on a plain connection.
     (r#"{"cookie":{"secure":true}}"#, "{}", "secure = true"),
@@ -164,7 +159,7 @@ fn seen(answer: &Response, redis: &RedisServer, names: &mut Names) -> Seen {
         let ttl: i64 = redis.cli(&["TTL", key]).trim().parse().unwrap();
         // A step takes a moment; -1 is no end.
         let minutes = if ttl < 0 { ttl } else { (ttl + 59) / 60 };
-        let value = names.plain(value, &[]);
+        let value = names.plain(&value, &[]);
         kept.insert(names.plain(key, &[]), (value, minutes));
     }
     Seen {
@@ -210,7 +205,7 @@ fn every_option_leaves_the_same_bytes() {
     assert!(
         count == 0,
         "{count} differences:\n{}",
-        differences.join("\n")
+        differences[..count.min(4)].join("\n")
     );
 }
 
