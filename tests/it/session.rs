@@ -7,6 +7,8 @@ mod browser;
 mod cookie_store;
 /// Cookies that are not ours, too large, or somebody else's.
 mod forged;
+/// The lines of the guide that a machine can check.
+mod guide;
 /// What survives reloads, upgrades and restarts.
 mod keep;
 /// Workers that are killed while sessions are written.
