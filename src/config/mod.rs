@@ -53,7 +53,7 @@ pub(crate) use types::AppLogFormat;
 pub(crate) use types::{
     AcceptBalance, AccessLog, AppEnv, Control, Encoding, ErrorPage, Expires, Glob, Gzip, Listen,
     ListenAddress, Log, LogFormat, LogTarget, OnPanic, Overflow, Ratio, Root, StaticFiles,
-    StatusRange, TryFile, Workers,
+    StatusRange, Store, TryFile, Workers,
 };
 pub(crate) use usual::{
     Allowed, Cors, Csrf, Endpoints, ForwardedHeader, Limits, RealIp, SecurityHeaders, TrustedProxy,
@@ -111,6 +111,8 @@ pub(crate) struct Config {
     pub(crate) endpoints: Endpoints,
     /// How much a worker takes on at a time.
     pub(crate) limits: Limits,
+    /// What workers share and keep.
+    pub(crate) store: Store,
     /// Where the master takes commands.
     pub(crate) control: Control,
     /// Where connections are taken, in the order given; never empty, no address twice.
