@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::Config;
 use super::dirs::{absolute, default_name};
+use super::store::Store;
 use super::types::{
     AcceptBalance, AccessLog, AppEnv, AppLogFormat, Control, Encoding, Expires, Gzip, Instances,
     Listen, ListenAddress, Log, LogFormat, LogTarget, OnPanic, Overflow, Ratio, Root, StaticFiles,
-    Store, TryFile, Workers,
+    TryFile, Workers,
 };
 use super::usual::{Cors, Csrf, Endpoints, Limits, RealIp, SecurityHeaders};
 
@@ -109,11 +110,7 @@ impl Config {
             csrf: Csrf::default(),
             endpoints: Endpoints::default(),
             limits: Limits::default(),
-            store: Store {
-                dir: PathBuf::new(),
-                size: 256 << 20,
-                timeout: Duration::from_millis(500),
-            },
+            store: Store::default(),
             control: Control {
                 socket: PathBuf::new(),
             },

@@ -30,6 +30,7 @@ mod raw;
 mod settings;
 mod show;
 mod sources;
+mod store;
 mod suggest;
 mod types;
 mod units;
@@ -48,12 +49,13 @@ pub(crate) use pattern::{DateStyle, Piece, Token};
 pub(crate) use problem::Problems;
 pub(crate) use settings::{Setting, Settings, Value};
 pub(crate) use sources::{Flags, Sources};
+pub(crate) use store::Store;
 #[cfg(test)]
 pub(crate) use types::AppLogFormat;
 pub(crate) use types::{
     AcceptBalance, AccessLog, AppEnv, Control, Encoding, ErrorPage, Expires, Glob, Gzip, Listen,
     ListenAddress, Log, LogFormat, LogTarget, OnPanic, Overflow, Ratio, Root, StaticFiles,
-    StatusRange, Store, TryFile, Workers,
+    StatusRange, TryFile, Workers,
 };
 pub(crate) use usual::{
     Allowed, Cors, Csrf, Endpoints, ForwardedHeader, Limits, RealIp, SecurityHeaders, TrustedProxy,

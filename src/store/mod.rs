@@ -16,7 +16,7 @@ mod memory;
 mod redis;
 
 pub(crate) use any::Store;
-pub(crate) use embedded::{Embedded, OpenError, make_folder};
+pub(crate) use embedded::{Embedded, OpenError};
 pub(crate) use error::StoreError;
 #[cfg(test)]
 pub(crate) use memory::Memory;

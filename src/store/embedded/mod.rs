@@ -18,7 +18,6 @@ mod tests;
 mod writer;
 
 pub(crate) use open::OpenError;
-pub(crate) use place::make_folder;
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -249,13 +248,13 @@ impl Driver for Embedded {
         match found {
             None => Ok(false),
             Some(false) => Ok(true),
-            Some(true) => was(self.change(Change::Touch { key, until, ttl }).await?),
+            Some(true) => was(&self.change(Change::Touch { key, until, ttl }).await?),
         }
     }
 
     async fn delete(&self, key: &[u8]) -> Result<bool, StoreError> {
         let key = Self::key(key)?;
-        was(self.change(Change::Delete { key, held: None }).await?)
+        was(&self.change(Change::Delete { key, held: None }).await?)
     }
 
     async fn compare_and_set(
@@ -296,7 +295,7 @@ impl Driver for Embedded {
     async fn release(&self, lease: &Lease) -> Result<bool, StoreError> {
         let key = Self::key(&lease.key)?;
         let held = Some(lease.token.clone());
-        was(self.change(Change::Delete { key, held }).await?)
+        was(&self.change(Change::Delete { key, held }).await?)
     }
 
     async fn scan(&self, prefix: &[u8], from: Option<Bytes>) -> Result<Page, StoreError> {
@@ -309,9 +308,9 @@ fn until(ttl: Option<Duration>) -> Moment {
     ttl.map_or(Moment::NEVER, |ttl| Moment::now().after(ttl))
 }
 
-fn was(outcome: Outcome) -> Result<bool, StoreError> {
+fn was(outcome: &Outcome) -> Result<bool, StoreError> {
     match outcome {
-        Outcome::Was(was) => Ok(was),
+        Outcome::Was(was) => Ok(*was),
         _ => Err(mismatch()),
     }
 }

@@ -126,10 +126,10 @@ async fn damage_is_remembered() {
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_had_is_named() {
+async fn a_folder_that_is_not_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
-    fs::write(&config.dir, "a file").unwrap();
+    fs::remove_dir(&config.dir).unwrap();
     let error = Embedded::open(&config).await.unwrap_err().to_string();
     assert!(error.contains(&config.dir.display().to_string()), "{error}");
 }
