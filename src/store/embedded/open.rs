@@ -87,7 +87,7 @@ pub(super) fn open(
     };
     let failed = |error: &heed::Error| OpenError::File {
         dir: dir.clone(),
-        what: told(error).to_string(),
+        what: told(error, dir).to_string(),
     };
     let open = match attempt(dir, size, is_first) {
         Err(error) if is_first && is_damage(&error) => {
