@@ -7,9 +7,9 @@
 //! the kernel's memory, as long as the machine has not been started anew: else it is
 //! thrown away, since commits are not synced and pages may be of any age.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -101,6 +101,9 @@ impl Place {
             let path = path.to_owned();
             move |source| PlaceError::System { path, source }
         };
+        // For an app that opens a store which the master knew nothing of, if its user may.
+        let folders = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        folders.map_err(failed(dir))?;
         let users = dir.join(USERS);
         let file = private().write(true).open(&users);
         let place = Self {

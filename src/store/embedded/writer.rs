@@ -177,7 +177,7 @@ impl Writer {
                 Failure::Lmdb(error)
                     if is_full(error, &self.shared.dir) && rounds < MOST_ROUNDS =>
                 {
-                    rounds += 1
+                    rounds += 1;
                 }
                 Failure::Lmdb(_) => break,
             }
