@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::dirs::{absolute, default_name};
+use super::store::Store;
 use super::types::{
     AcceptBalance, AccessLog, AppEnv, AppLogFormat, Control, Encoding, Expires, Gzip, Instances,
     Listen, ListenAddress, Log, LogFormat, LogTarget, OnPanic, Overflow, Ratio, Root, StaticFiles,
@@ -69,7 +70,7 @@ pub(super) const ENV_FILES: [&str; 2] = [".env", ".env.${APP_ENV}"];
 
 impl Config {
     /// A configuration in which nobody said anything. What depends on other values is for
-    /// [`check`](super::check) to fill in: `listen`, `root`, `control.socket`.
+    /// [`check`](super::check) to fill in: `listen`, `root`, `store.dir`, `control.socket`.
     pub(super) fn unsaid(cwd: &Path, env: AppEnv) -> Self {
         Self {
             name: default_name(cwd),
@@ -109,6 +110,7 @@ impl Config {
             csrf: Csrf::default(),
             endpoints: Endpoints::default(),
             limits: Limits::default(),
+            store: Store::default(),
             control: Control {
                 socket: PathBuf::new(),
             },

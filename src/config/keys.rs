@@ -147,6 +147,10 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(limits.max_concurrency: Count, 0, 1 << 20),
     key!(limits.queue: Count, 0, 1 << 20),
     key!(limits.queue_timeout: Span, 1, HOUR),
+    key!(store.dir: File).depends(),
+    // Less leaves no room beside what LMDB needs for itself; more than memory can map is no use.
+    key!(store.size: Size, 4 << 20, 1 << 40),
+    key!(store.timeout: Span, 1, MINUTE),
     key!(control.socket: File).depends(),
 ];
 

@@ -30,6 +30,7 @@ mod raw;
 mod settings;
 mod show;
 mod sources;
+mod store;
 mod suggest;
 mod types;
 mod units;
@@ -48,6 +49,7 @@ pub(crate) use pattern::{DateStyle, Piece, Token};
 pub(crate) use problem::Problems;
 pub(crate) use settings::{Setting, Settings, Value};
 pub(crate) use sources::{Flags, Sources};
+pub(crate) use store::Store;
 #[cfg(test)]
 pub(crate) use types::AppLogFormat;
 pub(crate) use types::{
@@ -111,6 +113,8 @@ pub(crate) struct Config {
     pub(crate) endpoints: Endpoints,
     /// How much a worker takes on at a time.
     pub(crate) limits: Limits,
+    /// What workers share and keep.
+    pub(crate) store: Store,
     /// Where the master takes commands.
     pub(crate) control: Control,
     /// Where connections are taken, in the order given; never empty, no address twice.
