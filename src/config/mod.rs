@@ -27,6 +27,7 @@ mod overrides;
 mod pattern;
 mod problem;
 mod raw;
+mod redis_url;
 mod settings;
 mod show;
 mod sources;
@@ -46,6 +47,7 @@ pub(crate) use load::{Loaded, load};
 pub(crate) use pattern::Pattern;
 pub(crate) use pattern::{DateStyle, Piece, Token};
 pub(crate) use problem::Problems;
+pub(crate) use redis_url::{RedisKind, RedisUrl};
 pub(crate) use settings::{Setting, Settings, Value};
 pub(crate) use sources::{Flags, Sources};
 #[cfg(test)]
