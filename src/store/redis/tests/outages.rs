@@ -131,18 +131,32 @@ async fn one_that_nobody_uses_is_known_to_be_dead_and_back() {
 
 #[tokio::test]
 async fn full_is_full_and_not_down() {
-    let server = RedisServer::with(&["maxmemory 1mb", "maxmemory-policy noeviction"]);
+    let server = RedisServer::with(&["maxmemory 3mb", "maxmemory-policy noeviction"]);
     let store = open(&server.url(), PATIENT);
-    let error = store
-        .set(b"k", text("v"), None)
-        .await
-        .expect_err("it is full");
+    until_writable(&store).await;
+    let large = Bytes::from(vec![b'v'; 64 * 1024]);
+    let mut keys = (0..100).map(|number: u32| number.to_be_bytes());
+    let error = until("it is full", async || {
+        let key = keys.next().expect("a hundred are more than fit");
+        store.set(&key, large.clone(), None).await.err()
+    })
+    .await;
     assert!(matches!(error, StoreError::Full), "{error:?}");
-    let error = store
-        .compare_and_set(b"k", Expected::Nothing, text("v"), None)
-        .await;
-    assert!(matches!(error, Err(StoreError::Full)), "{error:?}");
-    assert_eq!(store.get(b"k").await.expect("it answers"), None);
+    for expected in [Expected::Nothing, Expected::Value(text("yes"))] {
+        let key: &[u8] = if expected == Expected::Nothing {
+            b"new"
+        } else {
+            b"alive"
+        };
+        let error = store
+            .compare_and_set(key, expected, large.clone(), None)
+            .await;
+        assert!(matches!(error, Err(StoreError::Full)), "{error:?}");
+    }
+    assert_eq!(
+        store.get(b"alive").await.expect("it answers"),
+        Some(text("yes"))
+    );
     assert!(store.is_up());
 }
 
