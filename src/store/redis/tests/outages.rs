@@ -1,6 +1,55 @@
 //! Redis dies, stands still, is full, becomes a replica.
 
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
+
 use super::*;
+
+/// What was logged.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn count(&self, part: &str) -> usize {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).matches(part).count()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        log.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_outage_is_one_line_in_the_log_and_its_end_another() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let mut server = RedisServer::start();
+    let store = open(&server.url(), PATIENT);
+    for round in 1..=2 {
+        until_writable(&store).await;
+        assert_eq!(log.count("the store is back"), round - 1);
+        server.kill();
+        until("its death is noticed", async || {
+            (!store.is_up()).then_some(())
+        })
+        .await;
+        for _ in 0..100 {
+            store.get(b"k").await.expect_err("it is dead");
+        }
+        assert_eq!(log.count("the store is down"), round);
+        server.start_again();
+    }
+}
 
 #[tokio::test]
 async fn a_dead_redis_delays_nothing_and_is_found_when_it_lives() {
@@ -174,7 +223,15 @@ async fn a_master_that_becomes_a_replica_is_down_until_it_is_master_again() {
         .expect_err("it is a replica");
     assert!(error.to_string().contains("replica"), "{error}");
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    // It is looked at again and again, and remains what it is.
+    until("it is asked what it is", async || {
+        let seen = server.cli(&["info", "commandstats"]);
+        seen.contains("cmdstat_role:calls=2,").then_some(())
+    })
+    .await;
     assert!(!store.is_up());
+    let error = store.get(b"k").await.expect_err("it is a replica");
+    assert!(error.to_string().contains("replica"), "{error}");
     assert_eq!(server.cli(&["replicaof", "no", "one"]), "OK");
     until_writable(&store).await;
 }
