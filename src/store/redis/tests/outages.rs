@@ -58,6 +58,7 @@ async fn a_dead_redis_delays_nothing_and_is_found_when_it_lives() {
     let store = open(&server.url(), PATIENT);
     let error = store.get(b"k").await.expect_err("nobody is there");
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert!(error.to_string().contains("refused"), "{error}");
     assert!(!store.is_up());
     server.start_again();
     until_writable(&store).await;
