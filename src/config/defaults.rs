@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::dirs::{absolute, default_name};
+use super::session::Session;
 use super::types::{
     AcceptBalance, AccessLog, AppEnv, AppLogFormat, Control, Encoding, Expires, Gzip, Instances,
     Listen, ListenAddress, Log, LogFormat, LogTarget, OnPanic, Overflow, Ratio, Root, StaticFiles,
@@ -109,6 +110,7 @@ impl Config {
             csrf: Csrf::default(),
             endpoints: Endpoints::default(),
             limits: Limits::default(),
+            session: Session::default(),
             control: Control {
                 socket: PathBuf::new(),
             },

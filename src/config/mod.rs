@@ -27,6 +27,7 @@ mod overrides;
 mod pattern;
 mod problem;
 mod raw;
+mod session;
 mod settings;
 mod show;
 mod sources;
@@ -46,6 +47,11 @@ pub(crate) use load::{Loaded, load};
 pub(crate) use pattern::Pattern;
 pub(crate) use pattern::{DateStyle, Piece, Token};
 pub(crate) use problem::Problems;
+#[allow(unused_imports, reason = "sessions are being built on it")]
+pub(crate) use session::{
+    CookiePriority, CookieSameSite, CookieSecure, OnStoreError, Secret, Session, SessionStore,
+    Unset,
+};
 pub(crate) use settings::{Setting, Settings, Value};
 pub(crate) use sources::{Flags, Sources};
 #[cfg(test)]
@@ -111,6 +117,8 @@ pub(crate) struct Config {
     pub(crate) endpoints: Endpoints,
     /// How much a worker takes on at a time.
     pub(crate) limits: Limits,
+    /// What is remembered of visitors.
+    pub(crate) session: Session,
     /// Where the master takes commands.
     pub(crate) control: Control,
     /// Where connections are taken, in the order given; never empty, no address twice.
