@@ -30,6 +30,7 @@ fn no_field_is_without_a_key() {
         "csrf",
         "endpoints",
         "limits",
+        "session",
         "control",
         "address",
     ]);
