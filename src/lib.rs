@@ -57,7 +57,8 @@ mod sys;
 mod worker;
 
 pub use crate::http::{
-    Body, BodyTooLarge, BoxError, Forwarded, HttpError, PeerAddr, ProxyAddr, RequestId,
+    Body, BodyTooLarge, BoxError, Forwarded, HttpError, PeerAddr, Priority as CookiePriority,
+    ProxyAddr, RequestHead, RequestId, SameSite, Session, SessionCookie, SessionError,
 };
 pub use crate::master::{Cluster, Message, MessageError, Prefork, Sender, WorkerExit, WorkerId};
 pub use crate::server::{Config, ConfigValue, Server};

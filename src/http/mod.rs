@@ -26,7 +26,6 @@ mod request_body;
 mod request_id;
 mod rules;
 mod security_headers;
-#[allow(dead_code, unused_imports, reason = "sessions are being built on it")]
 mod session;
 mod site;
 mod watch;
@@ -41,6 +40,7 @@ pub use request_body::BodyTooLarge;
 pub(crate) use request_body::RequestBody;
 pub use request_id::RequestId;
 pub(crate) use request_id::RequestIds;
+pub use session::{Priority, RequestHead, SameSite, Session, SessionCookie, SessionError};
 
 pub(crate) use access_log::{AccessLog, AccessLogFuture, LogBuffer, Logged};
 pub(crate) use app::App;
@@ -59,6 +59,7 @@ pub(crate) use real_ip::RealIp;
 pub(crate) use rejection::Rejection;
 pub(crate) use rules::Rules;
 pub(crate) use security_headers::SecurityHeaders;
+pub(crate) use session::{SessionLayer, Sessions};
 pub(crate) use site::{AskSite, Site};
 pub(crate) use watch::BodyWatch;
 pub(crate) use welcome::{Identity, Welcome};

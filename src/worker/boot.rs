@@ -169,6 +169,7 @@ impl Worker {
             inflight: Rc::clone(&inflight),
             log: log.clone(),
             draining: Rc::clone(&draining),
+            sessions: None,
             containment: Containment {
                 row,
                 tells: config.is_development(),

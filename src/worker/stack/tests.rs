@@ -77,6 +77,7 @@ impl Worker {
                 inflight: InFlight::new(row, Duration::ZERO),
                 log,
                 draining: Rc::clone(&self.draining),
+                sessions: None,
                 containment: Containment::quiet(row),
             },
             &self.config,

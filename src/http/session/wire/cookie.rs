@@ -48,7 +48,7 @@ pub(crate) struct Cookie {
 
 /// `Priority`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Priority {
+pub enum Priority {
     /// Thrown away first.
     Low,
     /// As if nothing was said.
@@ -59,7 +59,7 @@ pub(crate) enum Priority {
 
 /// `SameSite`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SameSite {
+pub enum SameSite {
     /// With links that lead here as well.
     Lax,
     /// With requests of this site's own pages only.

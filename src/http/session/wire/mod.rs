@@ -12,12 +12,13 @@ mod secrets;
 mod set_cookie;
 mod sid;
 
-pub(super) use cookie::{Cookie, Priority, SameSite};
+pub(super) use cookie::Cookie;
+pub use cookie::{Priority, SameSite};
 pub(super) use cookies::cookies;
 pub(super) use json::to_json;
 pub(super) use options::CookieOptions;
 pub(super) use record::{Corrupt, Record};
-pub(super) use sealed::{OpenError, Opened, SealError, Sealed};
+pub(super) use sealed::{LARGEST as LARGEST_COOKIE, OpenError, Opened, SealError, Sealed};
 pub(super) use secrets::Secrets;
 pub(super) use set_cookie::{clear_cookie, set_cookie};
 pub(super) use sid::Sid;
