@@ -3,7 +3,7 @@
 
 use super::Config;
 use super::address::check_socket_path;
-use super::dirs::runtime_dir;
+use super::dirs::{runtime_dir, state_dir};
 use super::environment::Environment;
 use super::listen;
 use super::problem::{Place, Problem};
@@ -37,6 +37,7 @@ pub(super) fn check(
     };
     check.instances();
     check.root();
+    check.store_dir();
     check.control_socket();
     check.identity();
     check.error_pages();
@@ -88,6 +89,14 @@ impl Check<'_> {
         {
             let what = format!("{} is not a folder", folder.display());
             self.problems.push(origin.problem(what));
+        }
+    }
+
+    /// Beside the log of a server in the background.
+    fn store_dir(&mut self) {
+        if self.said.origin("store", "dir").is_none() {
+            let servers = state_dir(&self.sources.env);
+            self.config.store.dir = servers.join(&self.config.name).join("store");
         }
     }
 

@@ -9,7 +9,7 @@ use super::session::Session;
 use super::types::{
     AcceptBalance, AccessLog, AppEnv, AppLogFormat, Control, Encoding, Expires, Gzip, Instances,
     Listen, ListenAddress, Log, LogFormat, LogTarget, OnPanic, Overflow, Ratio, Root, StaticFiles,
-    TryFile, Workers,
+    Store, TryFile, Workers,
 };
 use super::usual::{Cors, Csrf, Endpoints, Limits, RealIp, SecurityHeaders};
 
@@ -70,7 +70,7 @@ pub(super) const ENV_FILES: [&str; 2] = [".env", ".env.${APP_ENV}"];
 
 impl Config {
     /// A configuration in which nobody said anything. What depends on other values is for
-    /// [`check`](super::check) to fill in: `listen`, `root`, `control.socket`.
+    /// [`check`](super::check) to fill in: `listen`, `root`, `store.dir`, `control.socket`.
     pub(super) fn unsaid(cwd: &Path, env: AppEnv) -> Self {
         Self {
             name: default_name(cwd),
@@ -111,6 +111,11 @@ impl Config {
             endpoints: Endpoints::default(),
             limits: Limits::default(),
             session: Session::default(),
+            store: Store {
+                dir: PathBuf::new(),
+                size: 256 << 20,
+                timeout: Duration::from_millis(500),
+            },
             control: Control {
                 socket: PathBuf::new(),
             },

@@ -173,6 +173,10 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(session.disable_ttl: Switch),
     key!(session.on_store_error: PlainOneOf),
     key!(session.max_size: Size, 1 << 10, 16 << 20),
+    key!(store.dir: File).depends(),
+    // Less leaves no room beside what LMDB needs for itself; more than memory can map is no use.
+    key!(store.size: Size, 4 << 20, 1 << 40),
+    key!(store.timeout: Span, 1, MINUTE),
     key!(control.socket: File).depends(),
 ];
 

@@ -59,7 +59,7 @@ pub(crate) use types::AppLogFormat;
 pub(crate) use types::{
     AcceptBalance, AccessLog, AppEnv, Control, Encoding, ErrorPage, Expires, Glob, Gzip, Listen,
     ListenAddress, Log, LogFormat, LogTarget, OnPanic, Overflow, Ratio, Root, StaticFiles,
-    StatusRange, TryFile, Workers,
+    StatusRange, Store, TryFile, Workers,
 };
 pub(crate) use usual::{
     Allowed, Cors, Csrf, Endpoints, ForwardedHeader, Limits, RealIp, SecurityHeaders, TrustedProxy,
@@ -119,6 +119,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// What is remembered of visitors.
     pub(crate) session: Session,
+    /// What workers share and keep.
+    pub(crate) store: Store,
     /// Where the master takes commands.
     pub(crate) control: Control,
     /// Where connections are taken, in the order given; never empty, no address twice.

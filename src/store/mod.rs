@@ -16,7 +16,7 @@ mod memory;
 mod redis;
 
 pub(crate) use any::Store;
-pub(crate) use embedded::Embedded;
+pub(crate) use embedded::{Embedded, OpenError, make_folder};
 pub(crate) use error::StoreError;
 #[cfg(test)]
 pub(crate) use memory::Memory;
@@ -116,5 +116,5 @@ pub(crate) trait Driver {
     ) -> impl Future<Output = Result<Page, StoreError>> + Send;
 }
 
-/// The longest key, in bytes: what LMDB takes.
-pub(crate) const LONGEST_KEY: usize = 511;
+/// The longest key, in bytes: what LMDB takes, with a moment of eight bytes before it.
+pub(crate) const LONGEST_KEY: usize = 503;

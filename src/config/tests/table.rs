@@ -31,6 +31,7 @@ fn no_field_is_without_a_key() {
         "endpoints",
         "limits",
         "session",
+        "store",
         "control",
         "address",
     ]);
@@ -92,6 +93,10 @@ fn every_key_is_written_and_read_again() {
         retain = 0
         compress = false
         disk_budget = 1000
+        [store]
+        dir = 'kept'
+        size = '1g'
+        timeout = '2s'
         [control]
         socket = 'c.sock'
         ";
