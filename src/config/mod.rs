@@ -28,6 +28,7 @@ mod pattern;
 mod problem;
 mod raw;
 mod session;
+mod redis_url;
 mod settings;
 mod show;
 mod sources;
@@ -52,6 +53,7 @@ pub(crate) use session::{
     CookiePriority, CookieSameSite, CookieSecure, OnStoreError, Secret, Session, SessionStore,
     Unset,
 };
+pub(crate) use redis_url::{RedisKind, RedisUrl};
 pub(crate) use settings::{Setting, Settings, Value};
 pub(crate) use sources::{Flags, Sources};
 #[cfg(test)]

@@ -14,6 +14,9 @@ pub(crate) enum StoreError {
     /// It cannot be reached, or is known not to answer: nothing was asked, nothing has happened.
     #[error("the store cannot be reached: {0}")]
     Unavailable(String),
+    /// The connection broke before it answered; a change may or may not have happened.
+    #[error("the connection to the store was lost: {0}")]
+    Lost(String),
     /// It is full of what may not be thrown away.
     #[error("the store is full")]
     Full,
@@ -28,6 +31,9 @@ pub(crate) enum StoreError {
 impl StoreError {
     /// Whether the same might succeed a moment later.
     pub(crate) fn is_passing(&self) -> bool {
-        matches!(self, Self::Timeout(_) | Self::Unavailable(_) | Self::Full)
+        matches!(
+            self,
+            Self::Timeout(_) | Self::Unavailable(_) | Self::Lost(_) | Self::Full
+        )
     }
 }
