@@ -168,7 +168,7 @@ impl Default for Gzip {
             encodings: Encoding::ALL.to_vec(),
             zstd_level: 3,
             br_level: 4,
-            gzip_level: 2,
+            gzip_level: 1,
         }
     }
 }
