@@ -26,6 +26,9 @@
 //! [`HttpError`] with its own status, a
 //! [`BodyTooLarge`] that is passed on with 413, a body that broke off with 400.
 //!
+//! [`Session`] is what it remembers of a visitor, if sessions are switched on; [`Store`] is what
+//! all workers share.
+//!
 //! [`WorkerContext`] is what the app knows of its worker, and its way to the other ones: see
 //! [`Message`]. [`Server`] has the hooks, [`Config`] says by code what a file says, and
 //! [`Server::serve_here`] runs an app in a test.

@@ -53,9 +53,8 @@ impl Slot {
             return self.conclude_sealed();
         }
         let rules = self.sessions.rules;
-        let Some((fate, standing, sid)) =
-            self.look(|state| (state.fate(rules), state.standing, state.sid.clone()))
-        else {
+        let looked = self.look(|state| (state.fate(rules), state.standing));
+        let Some((fate, standing)) = looked else {
             return Ok(None);
         };
         let done = match fate {
@@ -72,7 +71,7 @@ impl Slot {
                 }
                 Ok(())
             }
-            Fate::Leave if self.is_to_be_destroyed(standing) => self.delete(&sid).await,
+            Fate::Leave if self.is_to_be_destroyed(standing) => self.delete_stored().await,
             Fate::Leave => Ok(()),
         };
         match done {

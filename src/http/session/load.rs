@@ -14,7 +14,7 @@ use futures_util::future::poll_immediate;
 use tokio::sync::Notify;
 
 use super::wire::Sid;
-use crate::store::{Driver, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// What a read came to.
 type Outcome = Result<Option<Bytes>, Arc<StoreError>>;

@@ -43,7 +43,8 @@ impl Slot {
         let next = Sid::new()?;
         let stored = self.look(|state| match state.standing {
             Standing::Good => Ok(state.stored.as_ref().map(|_| state.sid.clone())),
-            Standing::Anonymous => Ok(None),
+            // What is in it is not known, and must not be lost.
+            Standing::Anonymous => Err(super::save::not_read()),
             _ => Err(SessionError::Gone),
         });
         let stored = stored.unwrap_or(Err(SessionError::Gone))?;
@@ -66,7 +67,6 @@ impl Slot {
             }
             state.sid = next;
             state.is_new = true;
-            state.standing = Standing::Good;
             state.changed();
             Ok(())
         })

@@ -11,7 +11,7 @@ use super::slot::Slot;
 use super::state::{Standing, State};
 use super::wire::{self, Record, Sid};
 use super::{Event, Keeper, SessionError};
-use crate::store::{Driver, Expected, Store, Swap};
+use crate::store::{Expected, Store, Swap};
 
 /// How often others may come between before a save is given up. Each time one of them has got on,
 /// so only very many at once bring a request that far.

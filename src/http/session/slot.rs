@@ -9,7 +9,7 @@ use tokio::sync;
 use super::state::{Standing, State};
 use super::wire::{self, Millis, Sid, cookies};
 use super::{Keeper, SessionError, Sessions};
-use crate::store::{Driver, Store};
+use crate::store::Store;
 
 /// What a request, its handler and the body of its answer share of a session.
 #[derive(Debug)]

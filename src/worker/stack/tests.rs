@@ -177,6 +177,7 @@ fn without_a_log_requests_are_still_counted() {
         inflight: InFlight::new(row, Duration::ZERO),
         log: None,
         draining: Rc::default(),
+        sessions: None,
         containment: Containment::quiet(row),
     };
     let stack = stack(tower::service_fn(app), shared, &worker.config);
