@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::Config;
 use super::dirs::{absolute, default_name};
 use super::session::Session;
+use super::store::Store;
 use super::types::{
     AcceptBalance, AccessLog, AppEnv, AppLogFormat, Control, Encoding, Expires, Gzip, Instances,
     Listen, ListenAddress, Log, LogFormat, LogTarget, OnPanic, Overflow, Ratio, Root, StaticFiles,
-    Store, TryFile, Workers,
+    TryFile, Workers,
 };
 use super::usual::{Cors, Csrf, Endpoints, Limits, RealIp, SecurityHeaders};
 
@@ -111,11 +112,7 @@ impl Config {
             endpoints: Endpoints::default(),
             limits: Limits::default(),
             session: Session::default(),
-            store: Store {
-                dir: PathBuf::new(),
-                size: 256 << 20,
-                timeout: Duration::from_millis(500),
-            },
+            store: Store::default(),
             control: Control {
                 socket: PathBuf::new(),
             },

@@ -32,6 +32,7 @@ mod session;
 mod settings;
 mod show;
 mod sources;
+mod store;
 mod suggest;
 mod types;
 mod units;
@@ -56,12 +57,13 @@ pub(crate) use session::{
 };
 pub(crate) use settings::{Setting, Settings, Value};
 pub(crate) use sources::{Flags, Sources};
+pub(crate) use store::Store;
 #[cfg(test)]
 pub(crate) use types::AppLogFormat;
 pub(crate) use types::{
     AcceptBalance, AccessLog, AppEnv, Control, Encoding, ErrorPage, Expires, Glob, Gzip, Listen,
     ListenAddress, Log, LogFormat, LogTarget, OnPanic, Overflow, Ratio, Root, StaticFiles,
-    StatusRange, Store, TryFile, Workers,
+    StatusRange, TryFile, Workers,
 };
 pub(crate) use usual::{
     Allowed, Cors, Csrf, Endpoints, ForwardedHeader, Limits, RealIp, SecurityHeaders, TrustedProxy,

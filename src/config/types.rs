@@ -431,17 +431,6 @@ pub(crate) enum AppLogFormat {
     Json,
 }
 
-/// `[store]`: what workers share and keep.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Store {
-    /// The folder of the embedded store (absolute).
-    pub(crate) dir: PathBuf,
-    /// How much the embedded store holds, in bytes.
-    pub(crate) size: u64,
-    /// How long an operation of any store may take.
-    pub(crate) timeout: Duration,
-}
-
 /// `[control]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Control {

@@ -34,6 +34,7 @@ mod stacks;
 mod start;
 mod state;
 mod stop;
+mod store_folder;
 mod upgrade;
 mod worker_id;
 

@@ -17,7 +17,7 @@ mod open;
 mod redis;
 
 pub use any::Store;
-pub(crate) use embedded::{Embedded, OpenError, make_folder};
+pub(crate) use embedded::{Embedded, OpenError};
 pub use error::StoreError;
 #[cfg(test)]
 pub(crate) use memory::Memory;

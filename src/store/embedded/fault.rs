@@ -1,14 +1,18 @@
 //! What LMDB's errors mean to whoever asked.
 
-use std::io;
+use std::path::Path;
 
 use heed::{Error, MdbError};
+use nix::sys::statvfs::{Statvfs, statvfs};
 
 use super::super::StoreError;
 
-/// The error of an operation.
-pub(super) fn told(error: &Error) -> StoreError {
-    if is_full(error) {
+/// How much of a disk must be free for an unexplained failure not to be a lack of room.
+const ROOM: u64 = 64 << 10;
+
+/// The error of an operation on the file in `dir`.
+pub(super) fn told(error: &Error, dir: &Path) -> StoreError {
+    if is_full(error, dir) {
         return StoreError::Full;
     }
     match error {
@@ -20,20 +24,22 @@ pub(super) fn told(error: &Error) -> StoreError {
 }
 
 /// Whether there is no room left: in the map, or on the disk.
-pub(super) fn is_full(error: &Error) -> bool {
-    match error {
-        Error::Mdb(MdbError::MapFull | MdbError::TxnFull) => true,
-        // LMDB passes the system's error numbers on.
-        Error::Mdb(MdbError::Other(number)) => is_disk_full(&io::Error::from_raw_os_error(*number)),
-        Error::Io(error) => is_disk_full(error),
+pub(super) fn is_full(error: &Error, dir: &Path) -> bool {
+    let number = match error {
+        Error::Mdb(MdbError::MapFull | MdbError::TxnFull) => return true,
+        Error::Mdb(MdbError::Other(number)) => Some(*number), // the system's
+        Error::Io(error) => error.raw_os_error(),
+        _ => None,
+    };
+    match number {
+        Some(libc::ENOSPC | libc::EDQUOT) => true,
+        // LMDB's word for a write that was cut short, as the last one on a disk is.
+        Some(libc::EIO) => {
+            let free = |disk: Statvfs| disk.blocks_available() * disk.fragment_size();
+            statvfs(dir).is_ok_and(|disk| free(disk) < ROOM)
+        }
         _ => false,
     }
-}
-
-/// Whether the disk is full, or the user's share of it.
-fn is_disk_full(error: &io::Error) -> bool {
-    let kind = error.kind();
-    kind == io::ErrorKind::StorageFull || kind == io::ErrorKind::QuotaExceeded
 }
 
 /// Whether the file itself is not what it should be.
@@ -53,6 +59,8 @@ pub(super) fn is_damage(error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[test]
@@ -61,11 +69,14 @@ mod tests {
             let of_system = Error::Io(io::Error::from_raw_os_error(number));
             let of_lmdb = Error::Mdb(MdbError::Other(number));
             for error in [of_system, of_lmdb] {
-                assert!(matches!(told(&error), StoreError::Full), "{error}");
+                assert!(
+                    matches!(told(&error, "/".as_ref()), StoreError::Full),
+                    "{error}"
+                );
             }
         }
         let full = Error::Mdb(MdbError::MapFull);
-        assert!(matches!(told(&full), StoreError::Full));
+        assert!(matches!(told(&full, "/".as_ref()), StoreError::Full));
     }
 
     #[test]
@@ -73,7 +84,7 @@ mod tests {
         assert!(is_damage(&Error::Mdb(MdbError::Corrupted)));
         assert!(is_damage(&Error::Mdb(MdbError::Invalid)));
         assert!(!is_damage(&Error::Mdb(MdbError::MapFull)));
-        let told = told(&Error::Mdb(MdbError::Corrupted));
+        let told = told(&Error::Mdb(MdbError::Corrupted), "/".as_ref());
         assert!(matches!(&told, StoreError::Refused(_)), "{told}");
         assert!(!told.is_passing());
     }

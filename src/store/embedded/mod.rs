@@ -18,7 +18,6 @@ mod tests;
 mod writer;
 
 pub(crate) use open::OpenError;
-pub(crate) use place::make_folder;
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -203,12 +202,18 @@ impl Embedded {
     }
 
     /// Whether a key is one.
-    fn key(key: &[u8]) -> Result<Bytes, StoreError> {
+    fn check(key: &[u8]) -> Result<(), StoreError> {
         match key.len() {
             0 => Err(StoreError::Refused("a key without a byte".to_owned())),
-            1..=LONGEST_KEY => Ok(Bytes::copy_from_slice(key)),
+            1..=LONGEST_KEY => Ok(()),
             length => Err(StoreError::KeyTooLong(length)),
         }
+    }
+
+    /// A key of the writer's own.
+    fn key(key: &[u8]) -> Result<Bytes, StoreError> {
+        Self::check(key)?;
+        Ok(Bytes::copy_from_slice(key))
     }
 
     /// The same for a key with a value.
@@ -225,7 +230,7 @@ impl Embedded {
 
 impl Driver for Embedded {
     async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        Self::key(key)?;
+        Self::check(key)?;
         self.read(|tables, txn| {
             let record = tables.get(txn, key, Moment::now())?;
             Ok(record.map(|record| Bytes::copy_from_slice(record.value)))
@@ -240,22 +245,25 @@ impl Driver for Embedded {
     }
 
     async fn touch(&self, key: &[u8], ttl: Duration) -> Result<bool, StoreError> {
-        let key = Self::key(key)?;
+        Self::check(key)?;
         let now = Moment::now();
         let until = now.after(ttl);
         let is_moved = |record: Record<'_>| record.is_moved_by(until, ttl);
         // Most touches find that nothing is to be written: those do not wait.
-        let found = self.read(|tables, txn| Ok(tables.get(txn, &key, now)?.map(is_moved)))?;
+        let found = self.read(|tables, txn| Ok(tables.get(txn, key, now)?.map(is_moved)))?;
         match found {
             None => Ok(false),
             Some(false) => Ok(true),
-            Some(true) => was(self.change(Change::Touch { key, until, ttl }).await?),
+            Some(true) => {
+                let key = Bytes::copy_from_slice(key);
+                was(&self.change(Change::Touch { key, until, ttl }).await?)
+            }
         }
     }
 
     async fn delete(&self, key: &[u8]) -> Result<bool, StoreError> {
         let key = Self::key(key)?;
-        was(self.change(Change::Delete { key, held: None }).await?)
+        was(&self.change(Change::Delete { key, held: None }).await?)
     }
 
     async fn compare_and_set(
@@ -296,7 +304,7 @@ impl Driver for Embedded {
     async fn release(&self, lease: &Lease) -> Result<bool, StoreError> {
         let key = Self::key(&lease.key)?;
         let held = Some(lease.token.clone());
-        was(self.change(Change::Delete { key, held }).await?)
+        was(&self.change(Change::Delete { key, held }).await?)
     }
 
     async fn scan(&self, prefix: &[u8], from: Option<Bytes>) -> Result<Page, StoreError> {
@@ -309,9 +317,9 @@ fn until(ttl: Option<Duration>) -> Moment {
     ttl.map_or(Moment::NEVER, |ttl| Moment::now().after(ttl))
 }
 
-fn was(outcome: Outcome) -> Result<bool, StoreError> {
+fn was(outcome: &Outcome) -> Result<bool, StoreError> {
     match outcome {
-        Outcome::Was(was) => Ok(was),
+        Outcome::Was(was) => Ok(*was),
         _ => Err(mismatch()),
     }
 }

@@ -87,7 +87,7 @@ pub(super) fn open(
     };
     let failed = |error: &heed::Error| OpenError::File {
         dir: dir.clone(),
-        what: told(error).to_string(),
+        what: told(error, dir).to_string(),
     };
     let open = match attempt(dir, size, is_first) {
         Err(error) if is_first && is_damage(&error) => {
@@ -111,7 +111,7 @@ fn warn_of_loss(dir: &Path, reason: &str) {
 
 fn attempt(dir: &Path, size: u64, is_first: bool) -> heed::Result<Open> {
     let size = usize::try_from(size)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "larger than memory can be"))?;
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let env = lmdb::open(dir, size, READERS)?;
     let page = page_size(&env);
     if is_first {

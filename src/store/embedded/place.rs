@@ -89,23 +89,6 @@ struct Mark {
     size: u64,
 }
 
-/// Makes the folder, if it is not there yet; whether it was made.
-///
-/// # Errors
-/// What the system says.
-pub(crate) fn make_folder(dir: &Path) -> io::Result<bool> {
-    if dir.is_dir() {
-        return Ok(false);
-    }
-    let parent = dir.parent().unwrap_or(Path::new("/"));
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(parent)?;
-    DirBuilder::new().mode(0o700).create(dir)?;
-    Ok(true)
-}
-
 impl Place {
     /// Enters the folder. Unless others are there, this holds it alone until
     /// [`share`](Self::share); `boot` is what the time since the start of the machine is called.
@@ -118,7 +101,9 @@ impl Place {
             let path = path.to_owned();
             move |source| PlaceError::System { path, source }
         };
-        make_folder(dir).map_err(failed(dir))?;
+        // For an app that opens a store which the master knew nothing of, if its user may.
+        let folders = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        folders.map_err(failed(dir))?;
         let users = dir.join(USERS);
         let file = private().write(true).open(&users);
         let place = Self {
@@ -332,7 +317,8 @@ mod tests {
     #[test]
     fn what_is_there_is_kept_only_if_it_can_be_trusted() {
         let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path().join("a/store");
+        let dir = folder.path().join("store");
+        fs::create_dir(&dir).unwrap();
         let data = dir.join(DATA);
         let (place, found) = enter(&dir, "1");
         assert_eq!(found, Found::Nothing);
@@ -377,15 +363,5 @@ mod tests {
         let (third, found) = enter(folder.path(), "2");
         assert_eq!(found, Found::Kept);
         assert!(!third.mark().unwrap().is_clean, "open again");
-    }
-
-    #[test]
-    fn the_folder_is_its_owners_alone() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path().join("x/store");
-        assert!(make_folder(&dir).unwrap());
-        assert!(!make_folder(&dir).unwrap());
-        assert_eq!(dir.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }
 }

@@ -60,15 +60,6 @@ impl From<heed::Error> for Failure {
     }
 }
 
-impl Failure {
-    fn told(&self) -> StoreError {
-        match self {
-            Self::Quota => StoreError::Full,
-            Self::Lmdb(error) => told(error),
-        }
-    }
-}
-
 impl Shared {
     pub(super) fn new(dir: PathBuf, open: Open) -> Self {
         Self {
@@ -88,7 +79,7 @@ impl Shared {
             );
             Place::note_damage(&self.dir);
         }
-        told(error)
+        told(error, &self.dir)
     }
 }
 
@@ -183,7 +174,11 @@ impl Writer {
         while batch.first().is_some_and(|job| !job.answer.is_closed()) {
             match &failure {
                 Failure::Quota => {}
-                Failure::Lmdb(error) if is_full(error) && rounds < MOST_ROUNDS => rounds += 1,
+                Failure::Lmdb(error)
+                    if is_full(error, &self.shared.dir) && rounds < MOST_ROUNDS =>
+                {
+                    rounds += 1;
+                }
                 Failure::Lmdb(_) => break,
             }
             match self.evict(bytes) {
@@ -206,7 +201,7 @@ impl Writer {
         }
         for job in batch {
             let told = match &failure {
-                Failure::Quota => failure.told(),
+                Failure::Quota => StoreError::Full,
                 Failure::Lmdb(error) => self.shared.told(error),
             };
             let _ = job.answer.send(Err(told));

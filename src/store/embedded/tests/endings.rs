@@ -1,5 +1,7 @@
 //! The folder over the ends of processes and of the machine.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::processes::Other;
 use super::*;
 
@@ -129,7 +131,22 @@ async fn damage_is_remembered() {
 async fn a_folder_that_cannot_be_had_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
+    fs::remove_dir(&config.dir).unwrap();
     fs::write(&config.dir, "a file").unwrap();
     let error = Embedded::open(&config).await.unwrap_err().to_string();
     assert!(error.contains(&config.dir.display().to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn a_folder_that_nobody_has_made_is_made_in_private() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    fs::remove_dir(&config.dir).unwrap();
+    let store = Embedded::open(&config).await.unwrap();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&config.dir), 0o700);
+    for file in ["users", "mark", "data.mdb", "lock.mdb"] {
+        assert_eq!(mode(&config.dir.join(file)), 0o600, "{file}");
+    }
+    assert!(store.close(PATIENCE).await);
 }

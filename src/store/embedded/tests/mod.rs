@@ -23,8 +23,10 @@ const LONG: Option<Duration> = Some(Duration::from_hours(1));
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn config(dir: &Path) -> Store {
+    let dir = dir.join("store");
+    fs::create_dir_all(&dir).unwrap();
     Store {
-        dir: dir.join("store"),
+        dir,
         size: 4 << 20,
         timeout: PATIENCE,
     }

@@ -231,7 +231,7 @@ async fn a_stopped_writer_makes_writes_late_and_nothing_else() {
         let holder = Other::start(&config, "hold", &boot);
         holder.signal(Signal::SIGSTOP);
         let (mut late, mut refused) = (0, 0);
-        let sets = (0..QUEUE + 10).map(|_| store.set(b"late", "x".into(), LONG));
+        let sets = (0..QUEUE + 100).map(|_| store.set(b"late", "x".into(), LONG));
         for result in futures_util::future::join_all(sets).await {
             match result.unwrap_err() {
                 StoreError::Timeout(_) => late += 1,
