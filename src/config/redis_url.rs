@@ -271,7 +271,7 @@ fn decode(text: &str) -> Result<String, String> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded
         .map(Cow::into_owned)
-        .or_else(|_not_utf8| Err("what is percent-encoded in a Redis URL must be UTF-8".to_owned()))
+        .map_err(|_not_utf8| "what is percent-encoded in a Redis URL must be UTF-8".to_owned())
 }
 
 /// What stands after the question mark, and was not yet asked for.

@@ -26,6 +26,12 @@ const MOST_QUEUED: usize = 512;
 /// How long an attempt to connect may take at least, TLS and authentication included.
 const SHORTEST_ATTEMPT: Duration = Duration::from_secs(1);
 
+/// How often a command is tried again when a cluster changes, and how long it waits for that, in
+/// milliseconds. Its deadline may come first.
+const MOST_RETRIES: u32 = 4;
+const SHORTEST_RETRY: u64 = 10;
+const LONGEST_RETRY: u64 = 100;
+
 /// What is needed for a connection. Says no password when it is printed.
 pub(super) struct Endpoint {
     url: RedisUrl,
@@ -200,6 +206,9 @@ impl Endpoint {
         let mut builder = ClusterClientBuilder::new(nodes?)
             .connection_timeout(self.one_attempt())
             .response_timeout(self.timeout)
+            .retries(MOST_RETRIES)
+            .min_retry_wait(SHORTEST_RETRY)
+            .max_retry_wait(LONGEST_RETRY)
             .overall_response_timeout(Some(self.timeout))
             .connection_concurrency_limit(MOST_UNDER_WAY)
             .tcp_settings(settings());

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::StoreError;
 use super::endpoint::{Connection, Endpoint};
 use super::failure::{Verdict, judge};
-use super::line::{Line, Link, Phase, ping};
+use super::line::{Line, Link, Phase, ping, why};
 
 /// The pause after an attempt that failed, at first and at most.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
@@ -70,10 +70,7 @@ async fn attempt(
         check(line, &mut new).await?;
         Ok(new)
     });
-    let explain = |error: RedisError| match judge(&error, line.timeout).0 {
-        StoreError::Unavailable(text) | StoreError::Refused(text) | StoreError::Lost(text) => text,
-        other => other.to_string(),
-    };
+    let explain = |error: RedisError| why(&judge(&error, line.timeout).0);
     if let Ok(made) = timeout(line.timeout, &mut making).await {
         return made.map_err(explain);
     }

@@ -3,11 +3,11 @@
 //! Operations take the connection from here and say how it went. One task, the keeper, makes the
 //! connection and makes it anew; no operation does, so none waits for more than its deadline.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use redis::Cmd;
-use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -100,10 +100,10 @@ impl Line {
             // One node of several: the others are asked on, and its replica takes over.
             Verdict::Broken if link.connection.is_cluster() => self.doubt(link, reason),
             Verdict::Broken => self.leave(link, Phase::Connecting),
-            Verdict::Unfit => self.leave(link, Phase::Down(reason.to_string().into())),
+            Verdict::Unfit => self.leave(link, Phase::Down(why(reason).into())),
             Verdict::Replica => {
                 self.wants_master.store(true, Relaxed);
-                self.leave(link, Phase::Down(reason.to_string().into()));
+                self.leave(link, Phase::Down(why(reason).into()));
             }
         }
     }
@@ -116,7 +116,7 @@ impl Line {
 
     fn doubt(&self, link: &Link, reason: &StoreError) {
         if self.failures.fetch_add(1, Relaxed) + 1 >= MOST_FAILURES {
-            self.leave(link, Phase::Down(reason.to_string().into()));
+            self.leave(link, Phase::Down(why(reason).into()));
         }
     }
 
@@ -182,6 +182,17 @@ impl Line {
 
     pub(super) fn wants_master(&self) -> bool {
         self.wants_master.load(Relaxed)
+    }
+}
+
+/// What is the matter, without saying that it is the store.
+pub(super) fn why(error: &StoreError) -> String {
+    match error {
+        StoreError::Unavailable(text) | StoreError::Refused(text) | StoreError::Lost(text) => {
+            text.clone()
+        }
+        StoreError::Timeout(_) => "it does not answer".to_owned(),
+        StoreError::Full | StoreError::KeyTooLong(_) => error.to_string(),
     }
 }
 

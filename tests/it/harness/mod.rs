@@ -10,6 +10,7 @@ mod journal;
 pub(crate) mod load;
 pub(crate) mod process;
 pub(crate) mod random;
+pub(crate) mod redis;
 mod row;
 pub(crate) mod wait;
 

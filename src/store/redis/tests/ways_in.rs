@@ -90,6 +90,14 @@ async fn a_socket_is_a_way_in() {
 }
 
 #[test]
+fn a_text_is_redacted() {
+    let url = RedisUrl::parse("redis+sentinel://:hush@host/m?sentinel_pass=quiet");
+    let endpoint = Endpoint::new(url.expect("it is one"), PATIENT).expect("it needs no file");
+    assert_eq!(endpoint.redact("hush\nor quiet"), "*** or ***");
+    assert_eq!(format!("{endpoint:?}"), "redis+sentinel://host:26379/m");
+}
+
+#[test]
 fn a_wrong_url_is_known_without_connecting() {
     assert_eq!(Redis::check("redis://host"), Ok(()));
     assert!(Redis::check("redis://u:hush@").is_err());
