@@ -19,6 +19,9 @@ pub(crate) enum PlanError {
     /// The user or the group does not exist.
     #[error("cannot run workers as configured: {0}")]
     Identity(String),
+    /// A secret cannot be made.
+    #[error("cannot make a secret for sessions: {0}")]
+    Secret(io::Error),
 }
 
 impl Plan {
