@@ -151,7 +151,7 @@ fn what_does_not_go_together_is_said() {
         ("ttl = '0s'", "3:7: `ttl`: 0s is not between 1s and 3650d"),
         (
             "on_store_error = 500",
-            "3:18: `on_store_error`: \"500\" is not one of anonymous, 503",
+            "3:18: `on_store_error`: \"500\" is not one of anonymous, 503; did you mean `503`?",
         ),
     ] {
         assert_eq!(
