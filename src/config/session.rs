@@ -6,6 +6,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Config;
 use super::environment::Environment;
 use super::key::Origin;
@@ -139,8 +141,9 @@ pub(crate) enum OnStoreError {
     Unavailable,
 }
 
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
+/// A text that is never shown. It is written where the next image of the master reads it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Secret(String);
 
 impl Secret {

@@ -106,6 +106,12 @@ impl Worker {
         seen.clone()
     }
 
+    /// How long a key has to live, in seconds that have begun.
+    fn ttl(&self, key: &str) -> u64 {
+        let left = self.memory.ttl(key.as_bytes()).flatten().unwrap();
+        left.as_secs() + u64::from(left.subsec_nanos() > 0)
+    }
+
     /// What was asked of the store since the last time.
     fn calls(&self) -> Vec<&'static str> {
         self.memory.take_calls()

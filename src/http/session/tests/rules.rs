@@ -33,10 +33,7 @@ async fn a_new_session_is_kept_once_there_is_something_in_it() {
     assert_eq!(worker.calls(), ["compare_and_set"]);
     assert!(set[0].ends_with("; Path=/; HttpOnly"), "{set:?}");
     let key = key(&set[0]);
-    assert_eq!(
-        worker.memory.ttl(key.as_bytes()),
-        Some(Some(Duration::from_secs(86_400)))
-    );
+    assert_eq!(worker.ttl(&key), 86_400);
     let json = r#"{"cookie":{"originalMaxAge":null,"expires":null,"secure":false,"httpOnly":true,"path":"/"},"n":1}"#;
     let record = worker.memory.value(key.as_bytes()).unwrap();
     assert_eq!(String::from_utf8(record.to_vec()).unwrap(), json);
@@ -67,7 +64,7 @@ async fn a_cookie_with_an_end_is_sent_when_the_session_has_changed() {
     let worker = Worker::new(|config| config.max_age = hour);
     let cookie = worker.begin(&[("n", 1)]).await;
     let key = key(&cookie);
-    assert_eq!(worker.memory.ttl(key.as_bytes()), Some(Some(hour)));
+    assert_eq!(worker.ttl(&key), 3600);
     assert!(worker.ask(&cookie, async |_| Ok(())).await.is_empty());
     let set = worker.ask(&cookie, async |it| Ok(it.insert("n", 2)?)).await;
     assert!(set[0].contains("; Path=/; Expires="), "{set:?}");
@@ -80,10 +77,7 @@ async fn a_cookie_with_an_end_is_sent_when_the_session_has_changed() {
         })
         .await;
     assert_eq!(set.len(), 1);
-    assert_eq!(
-        worker.memory.ttl(key.as_bytes()),
-        Some(Some(Duration::from_secs(60)))
-    );
+    assert_eq!(worker.ttl(&key), 60);
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ mod sealed;
 mod secrets;
 mod set_cookie;
 mod sid;
+#[cfg(test)]
+mod tests;
 
 pub(super) use cookie::Cookie;
 pub use cookie::{Priority, SameSite};
@@ -28,8 +30,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Milliseconds since 1970, as JavaScript's `Date` has them.
 pub(super) type Millis = i64;
 
-/// The last moment of the year 9999, after which dates are written in another form.
-const LATEST: Millis = 253_402_300_799_999;
+/// The last moment that is written, at the end of the year 9999: later ones have another form.
+const LATEST: Millis = 253_402_207_200_999;
 
 /// This moment.
 pub(super) fn now() -> Millis {

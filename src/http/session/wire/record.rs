@@ -44,7 +44,7 @@ impl Record {
     /// # Errors
     /// It is no session.
     pub(crate) fn parse(source: &Bytes, missing: impl FnOnce() -> Cookie) -> Result<Self, Corrupt> {
-        let json = str::from_utf8(source).map_err(|_| Corrupt::NotJson)?;
+        let json = str::from_utf8(source).ok().ok_or(Corrupt::NotJson)?;
         let mut fields = members(source, json).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Corrupt::NotAnObject,
             _ => Corrupt::NotJson,

@@ -101,14 +101,16 @@ impl Sealed {
         plain.extend_from_slice(&expires.to_be_bytes());
         plain.extend_from_slice(record);
         let mut nonce = [0; NONCE];
-        getrandom::fill(&mut nonce).map_err(|_| SealError::NoRandom)?;
+        getrandom::fill(&mut nonce)
+            .ok()
+            .ok_or(SealError::NoRandom)?;
         let payload = Payload {
             msg: &plain,
             aad: name.as_bytes(),
         };
         let secret = self.first.encrypt(&Nonce::from(nonce), payload);
         // Only what is beyond 64 GiB cannot be encrypted.
-        let secret = secret.map_err(|_| SealError::TooLarge(plain.len()))?;
+        let secret = secret.ok().ok_or(SealError::TooLarge(plain.len()))?;
         let mut sealed = Vec::with_capacity(1 + NONCE + secret.len());
         sealed.push(VERSION);
         sealed.extend_from_slice(&nonce);
@@ -130,7 +132,7 @@ impl Sealed {
             return Err(OpenError::Malformed);
         }
         let sealed = URL_SAFE_NO_PAD.decode(value);
-        let sealed = sealed.map_err(|_| OpenError::Malformed)?;
+        let sealed = sealed.ok().ok_or(OpenError::Malformed)?;
         let [VERSION, rest @ ..] = sealed.as_slice() else {
             return Err(OpenError::Malformed);
         };
