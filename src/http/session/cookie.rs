@@ -15,7 +15,7 @@ impl SessionCookie {
     /// is closed. express-session's `originalMaxAge`.
     #[must_use]
     pub fn max_age(&self) -> Option<Duration> {
-        self.0.original_max_age().map(|age| since_epoch(age))
+        self.0.original_max_age().map(since_epoch)
     }
 
     /// When the cookie ends.

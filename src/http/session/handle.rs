@@ -133,6 +133,7 @@ impl Session {
     }
 
     /// Removes a field; its value, if it was there.
+    #[allow(clippy::must_use_candidate, reason = "mostly it is not looked at")]
     pub fn remove(&self, key: &str) -> Option<Value> {
         let removed = self.slot.change(|state| {
             let removed = state.record.remove(key);

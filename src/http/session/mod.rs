@@ -62,7 +62,7 @@ enum Keeper {
     /// In the store, and the cookie names them.
     Store(Store, Secrets),
     /// In the cookie.
-    Cookie(Sealed),
+    Cookie(Box<Sealed>),
 }
 
 /// What is counted.
@@ -85,7 +85,7 @@ impl Sessions {
         row: Option<Row<'static>>,
     ) -> Option<Arc<Self>> {
         let keeper = match config.store {
-            config::SessionStore::Cookie => Keeper::Cookie(Sealed::new(&config.secret)?),
+            config::SessionStore::Cookie => Keeper::Cookie(Box::new(Sealed::new(&config.secret)?)),
             config::SessionStore::Embedded | config::SessionStore::Redis => {
                 Keeper::Store(store?, Secrets::new(&config.secret)?)
             }

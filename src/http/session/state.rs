@@ -7,6 +7,10 @@ use super::wire::{Millis, Record, Sid};
 
 /// What a request knows of its session.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, as in express-session"
+)]
 pub(super) struct State {
     pub(super) sid: Sid,
     pub(super) record: Record,

@@ -19,8 +19,12 @@ pub use cookie::{Priority, SameSite};
 pub(super) use cookies::cookies;
 pub(super) use json::to_json;
 pub(super) use options::CookieOptions;
+#[cfg(test)]
+use record::Corrupt;
 pub(super) use record::Record;
 pub(super) use sealed::{LARGEST as LARGEST_COOKIE, SealError, Sealed};
+#[cfg(test)]
+use sealed::{OpenError, Opened};
 pub(super) use secrets::Secrets;
 pub(super) use set_cookie::{clear_cookie, set_cookie};
 pub(super) use sid::Sid;

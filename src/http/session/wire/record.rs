@@ -141,10 +141,4 @@ impl Record {
     pub(crate) fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }
-
-    /// Whether both have the same data: all but the cookie. That is what express-session looks at
-    /// to see whether a session has changed.
-    pub(crate) fn has_data_of(&self, other: &Self) -> bool {
-        self.fields == other.fields
-    }
 }
