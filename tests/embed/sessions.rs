@@ -57,17 +57,18 @@ fn an_axum_app_counts_its_visitors_also_over_a_restart() {
     assert_eq!(text.unwrap(), "3");
 }
 
+async fn remember(request: Request<Body>) -> Result<Response<Body>, BoxError> {
+    let session = Session::of(&request).await?;
+    session.insert("path", request.uri().path())?;
+    let parts = request.into_parts().0;
+    let same = Session::of(&parts).await?;
+    Ok(Response::new(same.to_json().to_string().into()))
+}
+
 #[test]
 fn any_service_asks_for_its_session_by_the_request() {
     let folder = tempfile::tempdir().unwrap();
-    let app = async |request: Request<Body>| -> Result<Response<Body>, BoxError> {
-        let session = Session::of(&request).await?;
-        session.insert("path", request.uri().path())?;
-        let parts = request.into_parts().0;
-        let same = Session::of(&parts).await?;
-        Ok(Response::new(same.to_json().to_string().into()))
-    };
-    let server = Server::new(config(folder.path())).app(async |_| Ok(tower::service_fn(app)));
+    let server = Server::new(config(folder.path())).app(async |_| Ok(tower::service_fn(remember)));
     let text = server.serve_here(async |here| ask(here.address(), "/x", "").await.1);
     assert_eq!(text.unwrap(), r#"{"path":"/x"}"#);
 }
