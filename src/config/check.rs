@@ -8,6 +8,7 @@ use super::environment::Environment;
 use super::listen;
 use super::problem::{Place, Problem};
 use super::raw::Raw;
+use super::session;
 use super::sources::Sources;
 use super::types::{Instances, Root};
 use super::usual;
@@ -42,6 +43,7 @@ pub(super) fn check(
     check.error_pages();
     check.heartbeats();
     check.disk_budget();
+    check.session();
     usual::check(&check.config, &check.said, check.problems);
     let mut config = check.config;
     config.listen = listen::check(raw, env, problems);
@@ -161,6 +163,13 @@ impl Check<'_> {
             let what = "`disk_budget` must be at least twice `rotate_size`";
             self.problems.push(origin.problem(what));
         }
+    }
+
+    fn session(&mut self) {
+        let Self {
+            config, said, env, ..
+        } = self;
+        session::complete(config, said, env, self.problems);
     }
 
     fn heartbeats(&mut self) {

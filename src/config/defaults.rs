@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::dirs::{absolute, default_name};
+use super::session::Session;
 use super::store::Store;
 use super::types::{
     AcceptBalance, AccessLog, AppEnv, AppLogFormat, Control, Encoding, Expires, Gzip, Instances,
@@ -110,6 +111,7 @@ impl Config {
             csrf: Csrf::default(),
             endpoints: Endpoints::default(),
             limits: Limits::default(),
+            session: Session::default(),
             store: Store::default(),
             control: Control {
                 socket: PathBuf::new(),

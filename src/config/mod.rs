@@ -28,6 +28,7 @@ mod pattern;
 mod problem;
 mod raw;
 mod redis_url;
+mod session;
 mod settings;
 mod show;
 mod sources;
@@ -49,6 +50,11 @@ pub(crate) use pattern::Pattern;
 pub(crate) use pattern::{DateStyle, Piece, Token};
 pub(crate) use problem::Problems;
 pub(crate) use redis_url::{RedisKind, RedisUrl};
+#[allow(unused_imports, reason = "sessions are being built on it")]
+pub(crate) use session::{
+    CookiePriority, CookieSameSite, CookieSecure, OnStoreError, Secret, Session, SessionStore,
+    Unset,
+};
 pub(crate) use settings::{Setting, Settings, Value};
 pub(crate) use sources::{Flags, Sources};
 pub(crate) use store::Store;
@@ -115,6 +121,8 @@ pub(crate) struct Config {
     pub(crate) endpoints: Endpoints,
     /// How much a worker takes on at a time.
     pub(crate) limits: Limits,
+    /// What is remembered of visitors.
+    pub(crate) session: Session,
     /// What workers share and keep.
     pub(crate) store: Store,
     /// Where the master takes commands.

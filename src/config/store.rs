@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Config;
+use super::{Config, SessionStore};
 
 /// `[store]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,9 @@ impl Default for Store {
 
 impl Config {
     /// Whether workers keep something in the embedded store: then the master makes its folder.
+    /// With sessions in cookies an app may still ask for the store; without any sessions its
+    /// workers make the folder themselves when it does, where their user may.
     pub(crate) fn keeps_store(&self) -> bool {
-        false
+        self.session.enabled && self.session.store != SessionStore::Redis
     }
 }

@@ -29,6 +29,9 @@ pub(crate) enum PlanError {
         /// What the system says.
         source: io::Error,
     },
+    /// A secret cannot be made.
+    #[error("cannot make a secret for sessions: {0}")]
+    Secret(io::Error),
 }
 
 impl Plan {

@@ -7,7 +7,7 @@ use super::LONGEST_KEY;
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum StoreError {
+pub enum StoreError {
     /// It did not answer in time; a change may or may not have happened.
     #[error("the store did not answer within {0:?}")]
     Timeout(Duration),
@@ -30,7 +30,8 @@ pub(crate) enum StoreError {
 
 impl StoreError {
     /// Whether the same might succeed a moment later.
-    pub(crate) fn is_passing(&self) -> bool {
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
         matches!(
             self,
             Self::Timeout(_) | Self::Unavailable(_) | Self::Lost(_) | Self::Full
