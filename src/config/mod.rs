@@ -27,8 +27,8 @@ mod overrides;
 mod pattern;
 mod problem;
 mod raw;
-mod session;
 mod redis_url;
+mod session;
 mod settings;
 mod show;
 mod sources;
@@ -48,12 +48,12 @@ pub(crate) use load::{Loaded, load};
 pub(crate) use pattern::Pattern;
 pub(crate) use pattern::{DateStyle, Piece, Token};
 pub(crate) use problem::Problems;
+pub(crate) use redis_url::{RedisKind, RedisUrl};
 #[allow(unused_imports, reason = "sessions are being built on it")]
 pub(crate) use session::{
     CookiePriority, CookieSameSite, CookieSecure, OnStoreError, Secret, Session, SessionStore,
     Unset,
 };
-pub(crate) use redis_url::{RedisKind, RedisUrl};
 pub(crate) use settings::{Setting, Settings, Value};
 pub(crate) use sources::{Flags, Sources};
 #[cfg(test)]

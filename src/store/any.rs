@@ -184,6 +184,10 @@ impl Store {
         Self { driver, row }
     }
 
+    pub(super) fn driver(&self) -> &AnyDriver {
+        &self.driver
+    }
+
     /// Counts and times an operation. One whose future is dropped is neither a success nor an
     /// error, and is not counted.
     async fn metered<T>(
@@ -213,7 +217,9 @@ impl Store {
 fn answers(error: Option<&StoreError>) -> Option<bool> {
     match error {
         None | Some(StoreError::Full | StoreError::Refused(_)) => Some(true),
-        Some(StoreError::Timeout(_) | StoreError::Unavailable(_)) => Some(false),
+        Some(StoreError::Timeout(_) | StoreError::Unavailable(_) | StoreError::Lost(_)) => {
+            Some(false)
+        }
         Some(StoreError::KeyTooLong(_)) => None,
     }
 }

@@ -13,6 +13,7 @@ mod embedded;
 mod error;
 #[cfg(test)]
 mod memory;
+mod open;
 mod redis;
 
 pub use any::Store;
@@ -20,6 +21,7 @@ pub(crate) use embedded::{Embedded, OpenError, make_folder};
 pub use error::StoreError;
 #[cfg(test)]
 pub(crate) use memory::Memory;
+pub(crate) use open::{Opened, Opening};
 pub(crate) use redis::Redis;
 
 use std::time::Duration;

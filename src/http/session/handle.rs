@@ -182,6 +182,14 @@ impl Session {
         self.read(all).unwrap_or_default().into_iter()
     }
 
+    /// All fields as a JSON object, without the cookie.
+    ///
+    /// Reads each of them: [`get`](Self::get) is cheaper.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        Value::Object(self.iter().collect())
+    }
+
     /// Removes all fields. The session stays, with its id.
     pub fn clear(&self) {
         let _ = self.slot.change(|state| {

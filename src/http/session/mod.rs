@@ -144,7 +144,9 @@ impl Sessions {
     fn count(&self, event: Event) {
         let Some(row) = self.row else { return };
         match event {
-            Event::Conflict | Event::Corrupt | Event::LateSave => drop(row),
+            Event::Conflict => row.count_session_conflict(),
+            Event::Corrupt => row.count_session_corrupt(),
+            Event::LateSave => row.count_session_late_save(),
         }
     }
 
