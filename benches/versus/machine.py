@@ -42,7 +42,7 @@ def versions(programs: set[str]) -> dict[str, str]:
     if "node" in programs:
         found["Node"] = first_line([needs.found("node") or "node", "--version"])
         try:
-            for package in ("express", "compression", "pm2", "express-session", "connect-redis", "redis"):
+            for package in ("express", "compression", "pm2", "express-session", "connect-redis"):
                 found[package] = npm.version(package)
         except Trouble:
             found["express"] = "unknown"
