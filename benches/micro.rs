@@ -4,7 +4,7 @@ use std::fs;
 use std::hint::black_box;
 
 use appserver::BoxError;
-use appserver::bench::{Counting, Folder, Line, Logging};
+use appserver::bench::{Counting, Folder, Line, Logging, Stored};
 use criterion::{BatchSize, Criterion};
 
 fn main() -> Result<(), BoxError> {
@@ -12,6 +12,7 @@ fn main() -> Result<(), BoxError> {
     scoreboard(&mut criterion)?;
     log_line(&mut criterion)?;
     files(&mut criterion)?;
+    store(&mut criterion)?;
     criterion.final_summary();
     Ok(())
 }
@@ -55,6 +56,19 @@ fn files(criterion: &mut Criterion) -> Result<(), BoxError> {
     }
     criterion.bench_function("files, 1 KiB", |bencher| {
         bencher.iter(|| files.get(black_box("/1k.bin")));
+    });
+    Ok(())
+}
+
+/// The embedded store: a session is read, and replaced by the writer's thread.
+fn store(criterion: &mut Criterion) -> Result<(), BoxError> {
+    let folder = tempfile::tempdir()?;
+    let store = Stored::open(folder.path())?;
+    criterion.bench_function("store, get 400 bytes", |bencher| {
+        bencher.iter(|| assert!(black_box(&store).get()));
+    });
+    criterion.bench_function("store, compare and set 400 bytes", |bencher| {
+        bencher.iter(|| assert!(black_box(&store).compare_and_set()));
     });
     Ok(())
 }

@@ -10,15 +10,18 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{REFERER, USER_AGENT};
 use http::{Request, Response};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::config::{self, Gzip, LogFormat, LogTarget, Overflow, Ratio, StaticFiles};
 use crate::http::{
     AccessLog, Body, BoxError, Files, InFlight, LogBuffer, PeerAddr, RequestIds, Serve,
 };
 use crate::scoreboard::{Row, RowId, Scoreboard, SlotId};
+use crate::store::{Driver, Embedded, Expected, Swap};
 
 /// A row of a scoreboard of its own, which stays until the process ends.
 fn row() -> io::Result<Row<'static>> {
@@ -151,6 +154,56 @@ impl Folder {
     pub fn get(&mut self, path: &'static str) -> Option<Response<Body>> {
         let answer = tower::Service::call(&mut self.0, get(path)).now_or_never();
         answer.and_then(Result::ok)
+    }
+}
+
+/// The embedded store, asked by one worker.
+#[derive(Debug)]
+pub struct Stored {
+    runtime: Runtime,
+    store: Embedded,
+    value: Bytes,
+}
+
+impl Stored {
+    const KEY: &'static [u8] = b"sess:0123456789abcdef0123456789abcdef";
+    const TTL: Duration = Duration::from_hours(24);
+
+    /// A store in `folder` that holds a session of 400 bytes.
+    ///
+    /// # Errors
+    /// When it cannot be opened or written.
+    pub fn open(folder: &Path) -> Result<Self, BoxError> {
+        let config = config::Store {
+            dir: folder.to_owned(),
+            size: 64 << 20,
+            timeout: Duration::from_secs(5),
+        };
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let store = runtime.block_on(Embedded::open(&config))?;
+        let value = Bytes::from_static(&[b'x'; 400]);
+        runtime.block_on(store.set(Self::KEY, value.clone(), Some(Self::TTL)))?;
+        Ok(Self {
+            runtime,
+            store,
+            value,
+        })
+    }
+
+    /// Whether the session is there.
+    pub fn get(&self) -> bool {
+        let found = self.store.get(Self::KEY).now_or_never();
+        matches!(found, Some(Ok(Some(_))))
+    }
+
+    /// Replaces the session; whether it held what was expected.
+    pub fn compare_and_set(&self) -> bool {
+        let expected = Expected::Value(self.value.clone());
+        let value = self.value.clone();
+        let swap = self
+            .store
+            .compare_and_set(Self::KEY, expected, value, Some(Self::TTL));
+        matches!(self.runtime.block_on(swap), Ok(Swap::Done))
     }
 }
 

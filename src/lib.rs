@@ -26,6 +26,9 @@
 //! [`HttpError`] with its own status, a
 //! [`BodyTooLarge`] that is passed on with 413, a body that broke off with 400.
 //!
+//! [`Session`] is what it remembers of a visitor, if sessions are switched on; [`Store`] is what
+//! all workers share.
+//!
 //! [`WorkerContext`] is what the app knows of its worker, and its way to the other ones: see
 //! [`Message`]. [`Server`] has the hooks, [`Config`] says by code what a file says, and
 //! [`Server::serve_here`] runs an app in a test.
@@ -52,16 +55,23 @@ mod master;
 mod net;
 mod scoreboard;
 mod server;
-#[allow(dead_code, unused_imports, reason = "sessions are being built on it")]
+#[allow(
+    dead_code,
+    unused_imports,
+    unused_variables,
+    reason = "sessions are being built on it"
+)]
 mod store;
 mod sys;
 mod worker;
 
 pub use crate::http::{
-    Body, BodyTooLarge, BoxError, Forwarded, HttpError, PeerAddr, ProxyAddr, RequestId,
+    Body, BodyTooLarge, BoxError, Forwarded, HttpError, PeerAddr, Priority as CookiePriority,
+    ProxyAddr, RequestHead, RequestId, SameSite, Session, SessionCookie, SessionError,
 };
 pub use crate::master::{Cluster, Message, MessageError, Prefork, Sender, WorkerExit, WorkerId};
 pub use crate::server::{Config, ConfigValue, Server};
+pub use crate::store::{Expected, Store, StoreError, Swap};
 pub use crate::worker::{Here, ServeError, Sibling, WorkerContext};
 
 /// The axum that this crate was tested with. Any other version's `Router` is an app as well: what

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use super::failure::Failure;
 use super::format::{count, memory, span, table};
 use super::outcome::Outcome;
+use super::sessions;
 use super::verbs::AT_ONCE;
 use crate::control::{Answer, Command, Description, ListRow, call};
 use crate::exit::Exit;
@@ -107,13 +108,15 @@ fn description(it: &Description) -> String {
         ("stalled", stalled(it)),
         ("loop held", format!("{} times", count(totals.blocked))),
         ("access log", access_log(it)),
+        ("sessions", sessions::counted(&it.session.all)),
         ("last crash", last_crash(it)),
     ];
     let lines: Vec<_> = facts
         .iter()
         .map(|(name, fact)| format!("{name:<16}{fact}\n"))
         .collect();
-    format!("{}\n{}", lines.concat(), workers(&it.workers))
+    let stores = sessions::stores(&it.session);
+    format!("{}\n{}{stores}", lines.concat(), workers(&it.workers))
 }
 
 /// The slots whose worker does not react: `list` calls them serving, as their process does.

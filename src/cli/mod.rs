@@ -13,6 +13,7 @@ mod logs;
 mod outcome;
 mod run;
 mod scope;
+mod sessions;
 mod start;
 mod stop;
 #[cfg(test)]

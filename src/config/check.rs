@@ -3,11 +3,12 @@
 
 use super::Config;
 use super::address::check_socket_path;
-use super::dirs::runtime_dir;
+use super::dirs::{runtime_dir, state_dir};
 use super::environment::Environment;
 use super::listen;
 use super::problem::{Place, Problem};
 use super::raw::Raw;
+use super::session;
 use super::sources::Sources;
 use super::types::{Instances, Root};
 use super::usual;
@@ -36,11 +37,13 @@ pub(super) fn check(
     };
     check.instances();
     check.root();
+    check.store_dir();
     check.control_socket();
     check.identity();
     check.error_pages();
     check.heartbeats();
     check.disk_budget();
+    check.session();
     usual::check(&check.config, &check.said, check.problems);
     let mut config = check.config;
     config.listen = listen::check(raw, env, problems);
@@ -86,6 +89,14 @@ impl Check<'_> {
         {
             let what = format!("{} is not a folder", folder.display());
             self.problems.push(origin.problem(what));
+        }
+    }
+
+    /// Beside the log of a server in the background.
+    fn store_dir(&mut self) {
+        if self.said.origin("store", "dir").is_none() {
+            let servers = state_dir(&self.sources.env);
+            self.config.store.dir = servers.join(&self.config.name).join("store");
         }
     }
 
@@ -152,6 +163,13 @@ impl Check<'_> {
             let what = "`disk_budget` must be at least twice `rotate_size`";
             self.problems.push(origin.problem(what));
         }
+    }
+
+    fn session(&mut self) {
+        let Self {
+            config, said, env, ..
+        } = self;
+        session::complete(config, said, env, self.problems);
     }
 
     fn heartbeats(&mut self) {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::Config;
 use super::dirs::{absolute, default_name};
+use super::session::Session;
+use super::store::Store;
 use super::types::{
     AcceptBalance, AccessLog, AppEnv, AppLogFormat, Control, Encoding, Expires, Gzip, Instances,
     Listen, ListenAddress, Log, LogFormat, LogTarget, OnPanic, Overflow, Ratio, Root, StaticFiles,
@@ -69,7 +71,7 @@ pub(super) const ENV_FILES: [&str; 2] = [".env", ".env.${APP_ENV}"];
 
 impl Config {
     /// A configuration in which nobody said anything. What depends on other values is for
-    /// [`check`](super::check) to fill in: `listen`, `root`, `control.socket`.
+    /// [`check`](super::check) to fill in: `listen`, `root`, `store.dir`, `control.socket`.
     pub(super) fn unsaid(cwd: &Path, env: AppEnv) -> Self {
         Self {
             name: default_name(cwd),
@@ -109,6 +111,8 @@ impl Config {
             csrf: Csrf::default(),
             endpoints: Endpoints::default(),
             limits: Limits::default(),
+            session: Session::default(),
+            store: Store::default(),
             control: Control {
                 socket: PathBuf::new(),
             },
@@ -161,7 +165,7 @@ impl Default for Gzip {
             encodings: Encoding::ALL.to_vec(),
             zstd_level: 3,
             br_level: 4,
-            gzip_level: 2,
+            gzip_level: 1,
         }
     }
 }

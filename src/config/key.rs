@@ -124,7 +124,8 @@ pub(super) struct Key<T> {
     pub(super) alias: Option<&'static str>,
     /// Whether the default depends on the machine or on other keys; an empty text asks for it.
     pub(super) depends: bool,
-    /// Whether the value must not be shown.
+    /// Whether the value, or a part of it, must not be shown: its kind writes something else, and
+    /// problems do not repeat it.
     pub(super) secret: bool,
     /// See [`Limits`].
     pub(super) least: u64,
@@ -146,6 +147,12 @@ impl<T> Key<T> {
     /// Marks a default that is not a plain value.
     pub(super) const fn depends(mut self) -> Self {
         self.depends = true;
+        self
+    }
+
+    /// Marks a value that must not be shown.
+    pub(super) const fn secret(mut self) -> Self {
+        self.secret = true;
         self
     }
 

@@ -4,9 +4,10 @@
 use super::Config;
 use super::key::{Key, Named};
 use super::kinds::{
-    Account, Count, Expiry, Field, FieldValue, Fields, File, Filter, Form, Globs, Kind, MediaTypes,
-    Methods, Name, OneOf, Origins, Pages, Part, Proxies, Several, Size, Span, Switch, Target,
-    Tries, UrlPath, Workforce,
+    Account, CookieDomain, CookieName, CookiePath, Count, Expiry, Field, FieldValue, Fields, File,
+    Filter, Form, Globs, Hidden, HiddenUrl, KeyPrefix, Kind, MediaTypes, Methods, Name, OneOf,
+    Origins, Pages, Part, PlainOneOf, Proxies, Several, Size, Span, Switch, Target, Tries, UrlPath,
+    Workforce,
 };
 use super::types::Listen;
 
@@ -147,6 +148,35 @@ pub(super) static CONFIG_KEYS: &[Key<Config>] = &[
     key!(limits.max_concurrency: Count, 0, 1 << 20),
     key!(limits.queue: Count, 0, 1 << 20),
     key!(limits.queue_timeout: Span, 1, HOUR),
+    key!(session.enabled: Switch),
+    key!(session.store: OneOf),
+    key!(session.url: HiddenUrl).depends().secret(),
+    key!(session.secret: Hidden).depends().secret(),
+    key!(session.secret_file: File).depends(),
+    key!(session.cookie: CookieName),
+    // Browsers forget every cookie sooner.
+    key!(session.max_age: Span, 0, 3650 * DAY),
+    key!(session.path: CookiePath),
+    key!(session.domain: CookieDomain),
+    key!(session.http_only: Switch),
+    key!(session.secure: PlainOneOf),
+    key!(session.same_site: PlainOneOf),
+    key!(session.partitioned: Switch),
+    key!(session.priority: OneOf),
+    key!(session.rolling: Switch),
+    key!(session.resave: Switch),
+    key!(session.save_uninitialized: Switch),
+    key!(session.unset: OneOf),
+    key!(session.prefix: KeyPrefix),
+    key!(session.ttl: Span, SECOND, 3650 * DAY),
+    key!(session.disable_touch: Switch),
+    key!(session.disable_ttl: Switch),
+    key!(session.on_store_error: PlainOneOf),
+    key!(session.max_size: Size, 1 << 10, 16 << 20),
+    key!(store.dir: File).depends(),
+    // Less leaves no room beside what LMDB needs for itself; more than memory can map is no use.
+    key!(store.size: Size, 4 << 20, 1 << 40),
+    key!(store.timeout: Span, 1, MINUTE),
     key!(control.socket: File).depends(),
 ];
 

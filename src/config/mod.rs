@@ -27,9 +27,12 @@ mod overrides;
 mod pattern;
 mod problem;
 mod raw;
+mod redis_url;
+mod session;
 mod settings;
 mod show;
 mod sources;
+mod store;
 mod suggest;
 mod types;
 mod units;
@@ -46,8 +49,15 @@ pub(crate) use load::{Loaded, load};
 pub(crate) use pattern::Pattern;
 pub(crate) use pattern::{DateStyle, Piece, Token};
 pub(crate) use problem::Problems;
+pub(crate) use redis_url::{RedisKind, RedisUrl};
+#[allow(unused_imports, reason = "sessions are being built on it")]
+pub(crate) use session::{
+    CookiePriority, CookieSameSite, CookieSecure, OnStoreError, Secret, Session, SessionStore,
+    Unset,
+};
 pub(crate) use settings::{Setting, Settings, Value};
 pub(crate) use sources::{Flags, Sources};
+pub(crate) use store::Store;
 #[cfg(test)]
 pub(crate) use types::AppLogFormat;
 pub(crate) use types::{
@@ -111,6 +121,10 @@ pub(crate) struct Config {
     pub(crate) endpoints: Endpoints,
     /// How much a worker takes on at a time.
     pub(crate) limits: Limits,
+    /// What is remembered of visitors.
+    pub(crate) session: Session,
+    /// What workers share and keep.
+    pub(crate) store: Store,
     /// Where the master takes commands.
     pub(crate) control: Control,
     /// Where connections are taken, in the order given; never empty, no address twice.

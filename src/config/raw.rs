@@ -135,8 +135,21 @@ fn expand_all<T>(
                 .try_for_each(|(_, text)| expand_text(text, env)),
             _ => Ok(()),
         };
+        let expanded = expanded.map_err(|what| match statement.key.secret {
+            true => hidden(what),
+            false => what,
+        });
         keep(expanded, &statement.origin, problems)
     });
+}
+
+/// What is wrong with a text that is not shown: a missing variable may be named, the text not.
+fn hidden(what: String) -> String {
+    match what.starts_with("the environment has no ") {
+        true => what,
+        false => "there is a `${` that begins no variable; `$${` stands for the two characters"
+            .to_owned(),
+    }
 }
 
 fn expand_text(text: &mut String, env: &Environment) -> Result<(), String> {

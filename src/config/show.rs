@@ -31,37 +31,6 @@ impl Config {
 }
 
 fn line<T>(key: &Key<T>, target: &T) -> String {
-    let value = if key.secret {
-        quote("(redacted)")
-    } else {
-        (key.show)(target)
-    };
+    let value = (key.show)(target);
     format!("{} = {value}\n", key.name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_is_not_shown() {
-        static KEY: Key<String> = Key {
-            section: "",
-            name: "secret",
-            alias: None,
-            depends: false,
-            secret: true,
-            least: 0,
-            most: 0,
-            set: |target: &mut String, said, _| {
-                *target = said.text().unwrap_or_default().to_owned();
-                Ok(())
-            },
-            show: |target| target.clone(),
-        };
-        assert_eq!(
-            line(&KEY, &"hunter2".to_owned()),
-            "secret = \"(redacted)\"\n"
-        );
-    }
 }

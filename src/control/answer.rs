@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::sessions::Sessions;
 use crate::exit::Exit;
-use crate::scoreboard::RunningRequest;
+use crate::scoreboard::{Counters, RunningRequest};
 
 /// The outcome of a command, sent when it is over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -135,7 +136,10 @@ pub(crate) struct Description {
     /// How long a graceful stop may take; `stop` waits that long, and a little.
     pub(crate) kill_timeout_ms: u64,
     /// Sums over all slots, since the first start.
-    pub(crate) totals: Totals,
+    pub(crate) totals: Counters,
+    /// Sessions and their store.
+    #[serde(default)]
+    pub(crate) session: Sessions,
     /// The slots whose worker does not turn its event loop at present.
     #[serde(default)]
     pub(crate) stalled: Vec<u16>,
@@ -183,48 +187,6 @@ pub(crate) struct LastCrash {
     pub(crate) requests: Vec<RunningRequest>,
     /// How many requests there were besides.
     pub(crate) more: u64,
-}
-
-/// Sums over all slots.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Totals {
-    /// Requests answered.
-    pub(crate) requests: u64,
-    /// Connections accepted.
-    pub(crate) accepted: u64,
-    /// Bytes sent to clients.
-    pub(crate) bytes_sent: u64,
-    /// Responses 100 to 199.
-    pub(crate) responses_1xx: u64,
-    /// Responses 200 to 299.
-    pub(crate) responses_2xx: u64,
-    /// Responses 300 to 399.
-    pub(crate) responses_3xx: u64,
-    /// Responses 400 to 499.
-    pub(crate) responses_4xx: u64,
-    /// Responses 500 to 599.
-    pub(crate) responses_5xx: u64,
-    /// Connections passed to a quieter worker.
-    pub(crate) handed_off: u64,
-    /// Connections taken from the queue of another slot.
-    pub(crate) adopted: u64,
-    /// Panics that were contained.
-    pub(crate) panics: u64,
-    /// Requests whose site did not answer in time.
-    pub(crate) timeouts: u64,
-    /// Responses whose body failed after the head was sent.
-    pub(crate) broken: u64,
-    /// How often something held an event loop longer than `lag_warn`.
-    #[serde(default)]
-    pub(crate) blocked: u64,
-    /// Lines of the access log that were written.
-    #[serde(default)]
-    pub(crate) log_lines: u64,
-    /// Lines of the access log that were lost.
-    #[serde(default)]
-    pub(crate) log_dropped: u64,
-    /// Requests sent away because too many others were there.
-    pub(crate) shed: u64,
 }
 
 #[cfg(test)]

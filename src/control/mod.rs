@@ -9,19 +9,21 @@ mod frame;
 mod notice;
 mod peer;
 mod server;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::path::PathBuf;
 
-pub(crate) use answer::{Answer, Description, LastCrash, ListRow, RowState, RunningOf, Totals};
+pub(crate) use answer::{Answer, Description, LastCrash, ListRow, RowState, RunningOf};
 pub(crate) use client::{CallError, Connection, call};
 pub(crate) use command::{Command, ScaleTo};
 pub(crate) use frame::{Decoder, FrameError};
 pub(crate) use notice::Notice;
 pub(crate) use peer::ClientId;
 pub(crate) use server::ControlSocket;
+pub(crate) use sessions::{SessionFigures, Sessions, SlotSessions};
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]

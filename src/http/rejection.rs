@@ -3,9 +3,9 @@
 
 use std::error::Error;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
-use super::{BodyBroken, BodyTooLarge, BoxError, HttpError};
+use super::{BodyBroken, BodyTooLarge, BoxError, HttpError, SessionError};
 
 /// A refusal or a failure. It becomes one well-formed answer in the format that the client asked
 /// for, and one record of the log: `error` for what the site returns as 500 or more, `debug` for the rest,
@@ -21,6 +21,8 @@ pub(crate) struct Rejection {
     allow: Option<&'static str>,
     retry_after: Option<u32>,
     closes: bool,
+    /// In a box: hardly any has one.
+    cookie: Option<Box<HeaderValue>>,
 }
 
 /// What is known about a rejection; shown to clients in development only.
@@ -47,23 +49,29 @@ impl Rejection {
             allow: None,
             retry_after: None,
             closes: false,
+            cookie: None,
         }
     }
 
     /// What an error of the site means: the client's fault, or 500.
     pub(super) fn of_error(error: BoxError) -> Self {
         let source: &(dyn Error + 'static) = &*error;
+        let mut retry_after = None;
         let (status, closes) = if find::<BodyTooLarge>(source).is_some() {
             (StatusCode::PAYLOAD_TOO_LARGE, true)
         } else if find::<BodyBroken>(source).is_some() {
             (StatusCode::BAD_REQUEST, true)
         } else if let Some(known) = find::<HttpError>(source) {
             (known.status(), false)
+        } else if let Some(failed) = find::<SessionError>(source) {
+            retry_after = failed.retry_after();
+            (failed.status(), false)
         } else {
             (StatusCode::INTERNAL_SERVER_ERROR, false)
         };
         Self {
             closes,
+            retry_after,
             ..Self::caused(status, Cause::Error(error))
         }
     }
@@ -86,6 +94,12 @@ impl Rejection {
         self
     }
 
+    /// Adds the cookie of the session, which was saved although the site has failed.
+    pub(super) fn with_cookie(mut self, cookie: HeaderValue) -> Self {
+        self.cookie = Some(Box::new(cookie));
+        self
+    }
+
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         self.status
@@ -101,6 +115,10 @@ impl Rejection {
 
     pub(super) fn wait(&self) -> Option<u32> {
         self.retry_after
+    }
+
+    pub(super) fn cookie(&self) -> Option<&HeaderValue> {
+        self.cookie.as_deref()
     }
 
     pub(super) fn closes(&self) -> bool {

@@ -6,9 +6,11 @@ use serde_json::Value;
 
 use super::slot::{Process, Role, Seat, Slot};
 use super::{Master, Phase};
-use crate::control::{Answer, ClientId, Description, ListRow, Totals};
+use crate::control::{
+    Answer, ClientId, Description, ListRow, SessionFigures, Sessions, SlotSessions,
+};
 use crate::exit::Exit;
-use crate::scoreboard::Counters;
+use crate::scoreboard::{Cells, Counters, StoreState};
 use crate::sys::{clock, proc};
 
 /// What is said to whoever wants one worker, or another number, while there shall be none.
@@ -94,6 +96,7 @@ impl Master<'_> {
     /// Everything an operator may want to know.
     pub(super) fn describe(&self) -> Description {
         let config = &self.plan.config;
+        let totals = self.counters();
         Description {
             name: config.name.clone(),
             pid: nix::unistd::getpid().as_raw(),
@@ -108,7 +111,8 @@ impl Master<'_> {
             uptime_ms: clock::now_ms().saturating_sub(self.started),
             kill_timeout_ms: clock::millis(config.workers.kill_timeout),
             binary: self.setup.binary.clone(),
-            totals: totals(&self.counters()),
+            totals,
+            session: self.sessions(&totals),
             stalled: self.stalled(),
             running: self.running(),
             last_crash: self.last_crash.clone(),
@@ -134,9 +138,39 @@ impl Master<'_> {
     /// The sum over all slots, ended processes included.
     fn counters(&self) -> Counters {
         let ended = self.scoreboard.all_totals();
-        let processes = self.slots.iter().flat_map(Slot::processes);
-        let alive = processes.map(|process| self.scoreboard.row(process.row).counters());
+        let alive = self.slots.iter().flat_map(|slot| self.alive(slot));
         alive.fold(ended, |sum, counters| sum.plus(&counters))
+    }
+
+    /// The counters of a slot's processes.
+    fn alive(&self, slot: &Slot) -> impl Iterator<Item = Counters> {
+        slot.processes()
+            .map(|process| self.scoreboard.row(process.row).counters())
+    }
+
+    /// Sessions and their store: of all slots, `totals`, and of each.
+    fn sessions(&self, totals: &Counters) -> Sessions {
+        let all = SessionFigures::new(&totals.session, &self.stores(&self.slots));
+        let slots = self.slots.iter().map(|slot| {
+            let ended = self.scoreboard.totals(slot.id);
+            let counters = self.alive(slot).fold(ended, |sum, one| sum.plus(&one));
+            let stores = self.stores(std::slice::from_ref(slot));
+            SlotSessions {
+                slot: slot.id.0,
+                figures: SessionFigures::new(&counters.session, &stores),
+            }
+        });
+        Sessions {
+            all,
+            slots: slots.filter(|slot| slot.figures.is_any()).collect(),
+        }
+    }
+
+    /// The stores of these slots, as their workers see them.
+    fn stores(&self, slots: &[Slot]) -> Vec<StoreState> {
+        let processes = slots.iter().flat_map(Slot::processes);
+        let state = |process: &Process| self.scoreboard.row(process.row).store_state();
+        processes.filter_map(state).collect()
     }
 
     fn phase_word(&self) -> &'static str {
@@ -163,35 +197,6 @@ fn empty_row(slot: &Slot, requests: u64) -> ListRow {
         restarts: slot.restarts,
         rss_bytes: 0,
         cpu_percent: 0.0,
-    }
-}
-
-fn totals(counters: &Counters) -> Totals {
-    let [
-        responses_1xx,
-        responses_2xx,
-        responses_3xx,
-        responses_4xx,
-        responses_5xx,
-    ] = counters.responses;
-    Totals {
-        requests: counters.requests,
-        accepted: counters.accepted,
-        bytes_sent: counters.bytes,
-        responses_1xx,
-        responses_2xx,
-        responses_3xx,
-        responses_4xx,
-        responses_5xx,
-        handed_off: counters.handed_off,
-        adopted: counters.adopted,
-        panics: counters.panics,
-        timeouts: counters.timeouts,
-        broken: counters.broken,
-        blocked: counters.blocked,
-        log_lines: counters.log_lines,
-        log_dropped: counters.log_dropped,
-        shed: counters.shed,
     }
 }
 

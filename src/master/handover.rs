@@ -22,6 +22,7 @@ use super::seed::Plan;
 use super::slot::{CpuShare, Process, Retirement, Seat, Slot};
 use super::state::WorkerState;
 use super::{Master, Phase};
+use crate::config::Secret;
 use crate::control::{ClientId, LastCrash};
 use crate::net::{HandOffQueue, ListenerSet};
 use crate::scoreboard::{RowId, Scoreboard, SlotId};
@@ -38,6 +39,9 @@ const VERSION: u32 = 1;
 pub(crate) struct Handover {
     version: u32,
     pub(super) instance_id: String,
+    /// What signs sessions where the configuration has nothing.
+    #[serde(default)]
+    pub(super) session_secret: Option<Secret>,
     pub(super) image: u32,
     pub(super) started: u64,
     /// The generation of the workers that serve now.
@@ -251,6 +255,7 @@ impl Master<'_> {
         Some(Handover {
             version: VERSION,
             instance_id: self.instance_id.clone(),
+            session_secret: self.session_secret.clone(),
             image: self.image,
             started: self.started,
             generation: self.plan.generation,

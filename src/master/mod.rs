@@ -27,6 +27,7 @@ mod rollout;
 mod rotate;
 mod run;
 mod scale;
+mod secret;
 mod seed;
 mod slot;
 mod spawn;
@@ -34,6 +35,7 @@ mod stacks;
 mod start;
 mod state;
 mod stop;
+mod store_folder;
 mod upgrade;
 mod worker_id;
 
@@ -60,7 +62,7 @@ use std::rc::Rc;
 
 use nix::sys::signalfd::SignalFd;
 
-use crate::config::Sources;
+use crate::config::{Secret, Sources};
 use crate::control::{ClientId, ControlSocket, LastCrash};
 use crate::exit::Exit;
 use crate::net::{ListenerId, ListenerSet, Steering};
@@ -119,6 +121,9 @@ pub(crate) struct Master<'w> {
     workload: &'w dyn Workload,
     /// Made at the first start, kept over reloads and upgrades.
     instance_id: String,
+    /// What signs sessions where the configuration has nothing: made when it is first needed, kept
+    /// over reloads and upgrades.
+    session_secret: Option<Secret>,
     /// How many images this process has had before: upgrades.
     image: u32,
     /// When the server was first started, in milliseconds of the shared clock.

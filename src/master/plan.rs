@@ -1,10 +1,12 @@
 //! Turning a configuration into what workers are forked with.
 
 use std::io;
+use std::path::PathBuf;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::seed::Plan;
+use super::store_folder;
 use crate::config::{Config, ListenAddress, Loaded};
 use crate::log;
 use crate::sys::user;
@@ -19,6 +21,17 @@ pub(crate) enum PlanError {
     /// The user or the group does not exist.
     #[error("cannot run workers as configured: {0}")]
     Identity(String),
+    /// The folder of the store cannot be made, or not be given to the workers' user.
+    #[error("cannot make the folder of the store, {dir}: {source}; set dir in [store]", dir = dir.display())]
+    Store {
+        /// The folder.
+        dir: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A secret cannot be made.
+    #[error("cannot make a secret for sessions: {0}")]
+    Secret(io::Error),
 }
 
 impl Plan {
@@ -34,6 +47,13 @@ impl Plan {
             }
             _ => None,
         };
+        if config.keeps_store() {
+            let dir = &config.store.dir;
+            store_folder::make(dir, identity).map_err(|source| PlanError::Store {
+                dir: dir.clone(),
+                source,
+            })?;
+        }
         Ok(Self {
             config,
             app_env,

@@ -34,12 +34,21 @@ impl<'w> Master<'w> {
     ) -> Result<Self, StartError> {
         // Whatever can go wrong is done before any descriptor is taken over: until then the
         // state is still whole.
+        let mut session_secret = handover.session_secret.clone();
         let plan = load(&setup.sources, handover).and_then(|loaded| {
             log::start(&loaded.config.log, &loaded.config.env, &loaded.app_env);
-            Plan::new(loaded, handover.generation).map_err(|error| log::chain(&error))
+            let plan = Plan::new(loaded, handover.generation).and_then(|mut plan| {
+                plan.add_secret(&mut session_secret)?;
+                Ok(plan)
+            });
+            plan.map_err(|error| log::chain(&error))
         });
         match plan {
-            Ok(plan) => Self::take_over(setup, handover, workload, &Rc::new(plan)),
+            Ok(plan) => {
+                let mut master = Self::take_over(setup, handover, workload, &Rc::new(plan))?;
+                master.session_secret = session_secret;
+                Ok(master)
+            }
             Err(reason) => Err(StartError::Handover(go_back(&setup, handover, reason))),
         }
     }

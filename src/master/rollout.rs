@@ -100,7 +100,11 @@ impl Master<'_> {
                 return;
             }
         };
-        let plan = match Plan::new(loaded, self.plan.generation + 1) {
+        let plan = Plan::new(loaded, self.plan.generation + 1).and_then(|mut plan| {
+            plan.add_secret(&mut self.session_secret)?;
+            Ok(plan)
+        });
+        let plan = match plan {
             Ok(plan) => plan,
             Err(error) => {
                 let text = format!("reload refused, nothing has changed: {error}");

@@ -91,7 +91,10 @@ impl<'w> Master<'w> {
     ) -> Result<Self, StartError> {
         raise_file_limit();
         signal::ignore_pipe()?;
-        let plan = Rc::new(Plan::new(loaded, 0)?);
+        let mut plan = Plan::new(loaded, 0)?;
+        let mut session_secret = None;
+        plan.add_secret(&mut session_secret)?;
+        let plan = Rc::new(plan);
         let control = ControlSocket::bind(&plan.config.control.socket)?;
         let desk = Desk {
             control,
@@ -108,6 +111,7 @@ impl<'w> Master<'w> {
             ListenerSet::default(),
         );
         master.instance_id = instance_id;
+        master.session_secret = session_secret;
         if let Err(error) = master.open() {
             master.listeners.end_all();
             master.desk().control.unlink();
@@ -132,6 +136,7 @@ impl<'w> Master<'w> {
             setup,
             workload,
             instance_id: String::new(),
+            session_secret: None,
             image: 0,
             last_crash: None,
             started: clock::now_ms(),

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::cells::Cells;
 use super::inflight::{self, Running, Table};
-use super::{Counters, RowId, SlotId};
+use super::{COUNTER_WORDS, Counters, RowId, SlotId};
 use crate::sys::clock;
 use crate::sys::stack;
 
@@ -25,9 +26,10 @@ enum Cell {
     LoopLag = 10,
     Connections = 11,
     Inflight = 12,
-    Counters = 16, // to 47: the counters, in the order of `Counters::NAMES`
-    Assigned = 48,
-    Stack = 56,
+    Store = 13,
+    Counters = 16, // as many as `COUNTER_WORDS`, in the order of `Counters`
+    Assigned = 16 + COUNTER_WORDS as isize,
+    Stack = 24 + COUNTER_WORDS as isize,
 }
 
 /// What a worker says it is doing; the master keeps its own, stricter account.
@@ -147,80 +149,93 @@ impl<'a> Row<'a> {
         self.load(Cell::Inflight)
     }
 
-    /// Adds to one of the counters; the index is that of [`Counters::NAMES`].
-    pub(super) fn count(self, index: usize, more: u64) {
-        let cell = &self.words[Cell::Counters as usize + index];
+    /// The words of the counters, in the order of [`Counters`].
+    pub(super) fn counter_words(self) -> &'a [AtomicU64] {
+        let first = Cell::Counters as usize;
+        &self.words[first..first + COUNTER_WORDS]
+    }
+
+    /// What the worker's store is and whether it answers.
+    pub(super) fn store_word(self) -> &'a AtomicU64 {
+        self.cell(Cell::Store)
+    }
+
+    /// Adds to the counter at `place`.
+    fn count(self, place: usize, more: u64) {
+        let cell = &self.words[Cell::Counters as usize + place];
         cell.store(cell.load(Ordering::Relaxed) + more, Ordering::Relaxed); // one writer
+    }
+
+    /// The same, for what any thread of the worker may count.
+    fn count_from_any_thread(self, place: usize, more: u64) {
+        self.words[Cell::Counters as usize + place].fetch_add(more, Ordering::Relaxed);
     }
 
     /// A request was received.
     pub(crate) fn count_request(self) {
-        self.count(Counters::REQUESTS, 1);
+        self.count(Counters::AT.requests, 1);
     }
 
     /// A response ended, `bytes` of body long.
     pub(crate) fn count_response(self, status: u16, bytes: u64) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
-        self.count(Counters::RESPONSES_1XX + class, 1);
-        self.count(Counters::BYTES, bytes);
+        self.count(Counters::AT.responses_1xx + class, 1);
+        self.count(Counters::AT.bytes_sent, bytes);
     }
 
     /// A connection was taken from an accept queue.
     pub(crate) fn count_accepted(self) {
-        self.count(Counters::ACCEPTED, 1);
+        self.count(Counters::AT.accepted, 1);
     }
 
     /// A connection was handed to a sibling.
     pub(crate) fn count_handed_off(self) {
-        self.count(Counters::HANDED_OFF, 1);
+        self.count(Counters::AT.handed_off, 1);
     }
 
     /// A connection was taken from the queue of another slot.
     pub(crate) fn count_adopted(self) {
-        self.count(Counters::ADOPTED, 1);
+        self.count(Counters::AT.adopted, 1);
     }
 
     /// A panic was contained.
     pub(crate) fn count_panic(self) {
-        self.count(Counters::PANICS, 1);
+        self.count(Counters::AT.panics, 1);
     }
 
     /// A site did not answer in time.
     pub(crate) fn count_timeout(self) {
-        self.count(Counters::TIMEOUTS, 1);
+        self.count(Counters::AT.timeouts, 1);
     }
 
     /// A response broke off after its head.
     pub(crate) fn count_broken(self) {
-        self.count(Counters::BROKEN, 1);
+        self.count(Counters::AT.broken, 1);
     }
 
     /// Something held the event loop longer than `lag_warn`.
     pub(crate) fn count_blocked(self) {
-        self.count(Counters::BLOCKED, 1);
+        self.count(Counters::AT.blocked, 1);
     }
 
     /// Lines of the access log were written. Any thread of the worker may say so.
     pub(crate) fn count_log_lines(self, lines: u64) {
-        self.words[Cell::Counters as usize + Counters::LOG_LINES]
-            .fetch_add(lines, Ordering::Relaxed);
+        self.count_from_any_thread(Counters::AT.log_lines, lines);
     }
 
     /// Lines of the access log were lost. Any thread of the worker may say so.
     pub(crate) fn count_log_dropped(self, lines: u64) {
-        self.words[Cell::Counters as usize + Counters::LOG_DROPPED]
-            .fetch_add(lines, Ordering::Relaxed);
+        self.count_from_any_thread(Counters::AT.log_dropped, lines);
     }
 
     /// A request was sent away because too many others were there.
     pub(crate) fn count_shed(self) {
-        self.count(Counters::SHED, 1);
+        self.count(Counters::AT.shed, 1);
     }
 
     /// The owner's counters.
     pub(crate) fn counters(self) -> Counters {
-        let first = Cell::Counters as usize;
-        Counters::from_words(&self.words[first..first + Counters::NAMES.len()])
+        Counters::of(self.counter_words())
     }
 
     /// Where the worker's signal handler leaves its stack.

@@ -4,14 +4,24 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::cells::Cells;
 use super::row::ROW_WORDS;
-use super::{Counters, ENTRIES, MAX_ROWS, MAX_SLOTS, Row, RowId, RowSnapshot, SlotId};
+use super::{
+    COUNTER_WORDS, Counters, ENTRIES, MAX_ROWS, MAX_SLOTS, Row, RowId, RowSnapshot, SlotId,
+};
 use crate::sys::shm::SharedWords;
 
+/// Words before the first slot: one cache line.
+const BOARD_WORDS: usize = 8;
+/// In them: how many slots, from the first, may have totals. The master alone reads and writes it.
+const FOLDED: usize = 0;
+
 /// Words of a slot's head: the row that serves it, then the totals of its ended processes.
-const SLOT_WORDS: usize = 32;
+const SLOT_WORDS: usize = TOTALS + COUNTER_WORDS;
 const SERVING: usize = 0;
-const TOTALS: usize = 1;
+const TOTALS: usize = 8;
+/// Where the rows begin.
+const ROWS: usize = BOARD_WORDS + MAX_SLOTS * SLOT_WORDS;
 
 /// The whole board. The master makes it before the first fork; every process maps it.
 #[derive(Debug)]
@@ -21,7 +31,7 @@ pub(crate) struct Scoreboard {
 
 impl Scoreboard {
     /// The size of the whole.
-    pub(crate) const WORDS: usize = MAX_SLOTS * SLOT_WORDS + MAX_ROWS * ROW_WORDS;
+    pub(crate) const WORDS: usize = ROWS + MAX_ROWS * ROW_WORDS;
 
     /// A number for the meaning of every word: two images may share a board only if theirs are
     /// the same.
@@ -57,7 +67,7 @@ impl Scoreboard {
     /// # Panics
     /// When the number is not below [`MAX_ROWS`].
     pub(crate) fn row(&self, id: RowId) -> Row<'_> {
-        let first = MAX_SLOTS * SLOT_WORDS + usize::from(id.0) * ROW_WORDS;
+        let first = ROWS + usize::from(id.0) * ROW_WORDS;
         Row::new(id, &self.words[first..first + ROW_WORDS])
     }
 
@@ -80,44 +90,32 @@ impl Scoreboard {
         (usize::from(id.0) < MAX_ROWS).then(|| self.row(id))
     }
 
-    /// Adds an ended process's counters to its slot and empties the row.
+    /// Adds an ended process's counters to its slot and empties the row. All words are added,
+    /// those too that only a newer image of the program has a name for.
     pub(crate) fn fold(&self, slot: SlotId, row: RowId) {
-        let totals = self.totals(slot).plus(&self.row(row).counters());
-        let head = self.head(slot);
-        let responses = totals.responses;
-        let [a, b, c, d, e] = responses;
-        let values = [
-            totals.requests,
-            totals.accepted,
-            totals.bytes,
-            a,
-            b,
-            c,
-            d,
-            e,
-            totals.handed_off,
-            totals.adopted,
-            totals.panics,
-            totals.timeouts,
-            totals.broken,
-            totals.blocked,
-            totals.log_lines,
-            totals.log_dropped,
-        ];
-        for (offset, value) in values.into_iter().enumerate() {
-            head[TOTALS + offset].store(value, Ordering::Relaxed);
+        let totals = &self.head(slot)[TOTALS..];
+        for (total, word) in totals.iter().zip(self.row(row).counter_words()) {
+            let sum = total.load(Ordering::Relaxed) + word.load(Ordering::Relaxed);
+            total.store(sum, Ordering::Relaxed); // the master alone writes here
         }
+        let folded = (slot.index() as u64 + 1).max(self.folded());
+        self.words[FOLDED].store(folded, Ordering::Relaxed);
         self.row(row).set_pid(0);
+    }
+
+    fn folded(&self) -> u64 {
+        self.words[FOLDED].load(Ordering::Relaxed)
     }
 
     /// The counters of `slot`'s ended processes.
     pub(crate) fn totals(&self, slot: SlotId) -> Counters {
-        Counters::from_words(&self.head(slot)[TOTALS..])
+        Counters::of(&self.head(slot)[TOTALS..])
     }
 
     /// The counters of all ended processes, those of retired slots included.
     pub(crate) fn all_totals(&self) -> Counters {
-        let slots = u16::try_from(MAX_SLOTS).unwrap_or(u16::MAX);
+        // Not all of them: looking at a page of shared memory is enough to make it.
+        let slots = u16::try_from(self.folded().min(MAX_SLOTS as u64)).unwrap_or(u16::MAX);
         (0..slots)
             .map(SlotId)
             .fold(Counters::default(), |sum, slot| {
@@ -136,7 +134,7 @@ impl Scoreboard {
     }
 
     fn head(&self, slot: SlotId) -> &[AtomicU64] {
-        let first = slot.index() * SLOT_WORDS;
+        let first = BOARD_WORDS + slot.index() * SLOT_WORDS;
         &self.words[first..first + SLOT_WORDS]
     }
 }
@@ -146,11 +144,57 @@ impl Scoreboard {
 const fn layout() -> u64 {
     const PRIME: u64 = 0x0100_0000_01b3;
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    let sizes = [MAX_SLOTS, SLOT_WORDS, MAX_ROWS, ROW_WORDS, TOTALS, ENTRIES];
+    let sizes = [
+        BOARD_WORDS,
+        MAX_SLOTS,
+        SLOT_WORDS,
+        MAX_ROWS,
+        ROW_WORDS,
+        TOTALS,
+        COUNTER_WORDS,
+        ENTRIES,
+    ];
     let mut nth = 0;
     while nth < sizes.len() {
         hash = (hash ^ sizes[nth] as u64).wrapping_mul(PRIME);
         nth += 1;
     }
     hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_take_in_every_word_of_those_who_end_and_never_go_backwards() {
+        let board = Scoreboard::create().unwrap();
+        let (first, far) = (SlotId(0), SlotId(511));
+        assert_eq!(far.index() + 1, MAX_SLOTS);
+        for (slot, times) in [(first, 1), (far, 2), (first, 3)] {
+            let row = board.row(RowId(7));
+            row.open_for(slot, 1);
+            for (nth, word) in (1..).zip(row.counter_words()) {
+                word.store(nth * times, Ordering::Relaxed);
+            }
+            board.fold(slot, row.id());
+        }
+        for (slot, times) in [(first, 4), (far, 2)] {
+            let totals = &board.head(slot)[TOTALS..];
+            assert_eq!(totals.len(), COUNTER_WORDS);
+            for (nth, word) in (1..).zip(totals) {
+                assert_eq!(word.load(Ordering::Relaxed), nth * times, "word {nth}");
+            }
+        }
+        let of_first = board.totals(first);
+        assert_eq!((of_first.requests, of_first.shed), (4, 17 * 4));
+        assert_eq!(board.all_totals().shed, 17 * 6);
+        assert_eq!(board.totals(SlotId(1)), Counters::default());
+    }
+
+    #[test]
+    fn there_is_room_for_every_counter() {
+        const { assert!(Counters::WIDTH <= COUNTER_WORDS) };
+        assert_eq!(COUNTER_WORDS % 8, 0, "rows would share cache lines");
+    }
 }

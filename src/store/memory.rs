@@ -18,6 +18,7 @@ struct Inside {
     entries: BTreeMap<Bytes, (Bytes, Option<Instant>)>,
     calls: Vec<&'static str>,
     is_down: bool,
+    is_slow: bool,
     leases: u64,
 }
 
@@ -27,9 +28,25 @@ impl Memory {
         self.inside().calls.clone()
     }
 
+    /// The same; from now on it is asked anew.
+    pub(crate) fn take_calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.inside().calls)
+    }
+
+    /// What a key holds, without asking.
+    pub(crate) fn value(&self, key: &[u8]) -> Option<Bytes> {
+        let inside = self.inside();
+        inside.entries.get(key).map(|(value, _)| value.clone())
+    }
+
     /// From now on everything fails, or nothing any more.
     pub(crate) fn set_down(&self, is_down: bool) {
         self.inside().is_down = is_down;
+    }
+
+    /// From now on answers to reads take their time, or no longer.
+    pub(crate) fn set_slow(&self, is_slow: bool) {
+        self.inside().is_slow = is_slow;
     }
 
     /// How long a key has to live; `None` is no key, `Some(None)` for ever.
@@ -67,8 +84,15 @@ impl Inside {
 
 impl Driver for Memory {
     async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        let inside = self.begin("get")?;
-        Ok(inside.entries.get(key).map(|(value, _)| value.clone()))
+        let (value, is_slow) = {
+            let inside = self.begin("get")?;
+            let value = inside.entries.get(key).map(|(value, _)| value.clone());
+            (value, inside.is_slow)
+        };
+        for _ in 0..if is_slow { 8 } else { 0 } {
+            tokio::task::yield_now().await;
+        }
+        Ok(value)
     }
 
     async fn set(&self, key: &[u8], value: Bytes, ttl: Option<Duration>) -> Result<(), StoreError> {

@@ -13,31 +13,33 @@ mod embedded;
 mod error;
 #[cfg(test)]
 mod memory;
+mod open;
 mod redis;
 
-pub(crate) use any::Store;
-pub(crate) use embedded::Embedded;
-pub(crate) use error::StoreError;
+pub use any::Store;
+pub(crate) use embedded::{Embedded, OpenError};
+pub use error::StoreError;
 #[cfg(test)]
 pub(crate) use memory::Memory;
+pub(crate) use open::{Opened, Opening};
 pub(crate) use redis::Redis;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
-/// What a key must hold for [`Driver::compare_and_set`] to change it.
+/// What a key must hold for [`Store::compare_and_set`] to change it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Expected {
+pub enum Expected {
     /// Nothing: the key is made.
     Nothing,
     /// Exactly these bytes.
     Value(Bytes),
 }
 
-/// What became of [`Driver::compare_and_set`].
+/// What became of [`Store::compare_and_set`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Swap {
+pub enum Swap {
     /// The key holds the new value.
     Done,
     /// The key holds this other value, and was left alone.
@@ -116,5 +118,5 @@ pub(crate) trait Driver {
     ) -> impl Future<Output = Result<Page, StoreError>> + Send;
 }
 
-/// The longest key, in bytes: what LMDB takes.
-pub(crate) const LONGEST_KEY: usize = 511;
+/// The longest key, in bytes: what LMDB takes, with a moment of eight bytes before it.
+pub(crate) const LONGEST_KEY: usize = 503;

@@ -7,6 +7,7 @@ pub(crate) mod env;
 pub(crate) mod exec;
 pub(crate) mod fd;
 pub(crate) mod fork;
+pub(crate) mod lmdb;
 pub(crate) mod memory;
 pub(crate) mod orphan;
 pub(crate) mod pidfd;

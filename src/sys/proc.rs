@@ -57,6 +57,12 @@ pub(crate) fn command_name(pid: Pid) -> Option<String> {
     Some(name.trim().to_owned())
 }
 
+/// What the kernel calls the time since it was started; nothing where it does not tell.
+pub(crate) fn boot_id() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
 /// How long the thread that opened it has waited for a processor, ready to run.
 #[derive(Debug)]
 pub(crate) struct RunQueue {

@@ -22,9 +22,11 @@ use super::heartbeat;
 use super::hooks::{Moment, WorkerHooks};
 use super::orders::Orders;
 use super::stack::{self, ConnectionService, Stack};
-use crate::config::Config;
+use crate::config::{Config, SessionStore};
 use crate::exit::Exit;
-use crate::http::{BoxError, Containment, ErrorPages, InFlight, LogBuffer, PeerAddr, Site};
+use crate::http::{
+    BoxError, Containment, ErrorPages, InFlight, LogBuffer, PeerAddr, Sessions, Site,
+};
 use crate::log::{self, chain};
 use crate::master::{Link, Plan, Report, Seed};
 use crate::net::ListenerId;
@@ -142,6 +144,7 @@ impl Worker {
     pub(super) async fn boot<A: Site>(
         seed: Seed,
         started: Started,
+        visitors: Visitors,
         make: impl AsyncFn(WorkerContext) -> Result<A, BoxError>,
     ) -> Result<Self, Exit> {
         let row = seed.scoreboard.row(seed.row);
@@ -155,10 +158,13 @@ impl Worker {
             plan,
             ..
         } = seed;
+        let config = &plan.config;
+        let sessions = sessions(config, visitors, &context, row)
+            .await
+            .map_err(|error| failed(&link, slot, chain(&*error)))?;
         let site = make(context)
             .await
             .map_err(|error| failed(&link, slot, chain(&*error)))?;
-        let config = &plan.config;
         let draining = Rc::new(Cell::new(false));
         let recycle = Arc::new(Notify::new());
         let pages = ErrorPages::read(&config.error_page)
@@ -169,6 +175,7 @@ impl Worker {
             inflight: Rc::clone(&inflight),
             log: log.clone(),
             draining: Rc::clone(&draining),
+            sessions,
             containment: Containment {
                 row,
                 tells: config.is_development(),
@@ -238,6 +245,36 @@ impl Worker {
             asks_again: Cell::new(tokio::time::Instant::now()),
         })
     }
+}
+
+/// Whether a site knows its visitors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Visitors {
+    /// It asks for nobody's session.
+    Unknown,
+    /// It may ask.
+    Known,
+}
+
+/// The sessions of an app, if the configuration has them switched on. Their store is opened now: a
+/// worker that cannot open it shall not be asked anything.
+async fn sessions(
+    config: &Config,
+    visitors: Visitors,
+    context: &WorkerContext,
+    row: Row<'static>,
+) -> Result<Option<Arc<Sessions>>, BoxError> {
+    if visitors == Visitors::Unknown || !config.session.enabled {
+        return Ok(None);
+    }
+    let store = match config.session.store {
+        SessionStore::Cookie => None,
+        SessionStore::Embedded | SessionStore::Redis => Some(context.store().await?),
+    };
+    let sessions = Sessions::new(&config.session, store, Some(row));
+    sessions
+        .map(Some)
+        .ok_or_else(|| "sessions have no secret".into())
 }
 
 /// Takes the access log out of this process's copy of the plan: a second descriptor would hold

@@ -5,11 +5,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
 use super::post::Post;
 use crate::master::{Message, MessageError, Party, Seed, Sender, Sort, WorkerId};
 use crate::scoreboard::{Row, Scoreboard, SlotId};
+use crate::store::{Opened, Opening, Store, StoreError};
 
 /// Where an app runs: which worker of which server; and its way to the master and the siblings.
 ///
@@ -44,6 +45,8 @@ struct Inner {
     scoreboard: &'static Scoreboard,
     post: Arc<Post>,
     draining: watch::Sender<bool>,
+    opening: Opening,
+    store: OnceCell<Opened>,
 }
 
 impl WorkerContext {
@@ -58,14 +61,17 @@ impl WorkerContext {
             slot: seed.slot.0,
             pid: std::process::id(),
         };
+        let row = seed.scoreboard.row(seed.row);
         let inner = Inner {
             id,
             generation: seed.plan.generation,
             instance_id: seed.instance_id.clone(),
-            row: seed.scoreboard.row(seed.row),
+            row,
             scoreboard: seed.scoreboard,
             post: Arc::new(Post::new(mail)),
             draining: watch::Sender::new(false),
+            opening: Opening::new(&seed.plan.config, row, seed.slot),
+            store: OnceCell::new(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -78,6 +84,15 @@ impl WorkerContext {
 
     pub(super) fn begin_draining(&self) {
         self.inner.draining.send_replace(true);
+    }
+
+    /// Closes the store, if it is open; afterwards nobody can ask it anything.
+    pub(super) async fn close_store(&self, within: Duration) {
+        if let Some(opened) = self.inner.store.get()
+            && !opened.close(within).await
+        {
+            tracing::warn!("the store could not be closed in time");
+        }
     }
 
     // === who it is ===
@@ -154,6 +169,26 @@ impl WorkerContext {
             let _ = draining.wait_for(|it| *it).await; // fails only without a sender
             drop(inner);
         }
+    }
+
+    /// The store that all workers share: the embedded one, or Redis, as `[session]` says. It is
+    /// opened when somebody first asks for it, or at the start if there are sessions.
+    ///
+    /// ```no_run
+    /// # async fn app(worker: appserver::WorkerContext) -> Result<(), appserver::BoxError> {
+    /// let store = worker.store().await?;
+    /// store.set("started", "yes", None).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the folder or the file of the embedded store cannot be used. A Redis that does not
+    /// answer is noticed by whoever asks it something.
+    pub async fn store(&self) -> Result<Store, StoreError> {
+        let open = || self.inner.opening.open();
+        let opened = self.inner.store.get_or_try_init(open).await?;
+        Ok(opened.store())
     }
 
     // === its end, and that of others ===

@@ -101,7 +101,9 @@ pub(crate) fn serve_here<T>(
     master: &MasterHooks,
     client: impl AsyncFnOnce(Here) -> T,
 ) -> Result<T, ServeError> {
-    let plan = Rc::new(Plan::new(config::load(sources)?, 0)?);
+    let mut plan = Plan::new(config::load(sources)?, 0)?;
+    plan.add_secret(&mut None)?;
+    let plan = Rc::new(plan);
     let mut listeners = ListenerSet::default();
     listeners.add_slot(SlotId(0))?;
     listeners.open(&plan.addresses())?;

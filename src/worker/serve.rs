@@ -91,6 +91,7 @@ impl Worker {
         let patience = self.plan.config.workers.kill_timeout;
         hooks.finish(called, &context, patience).await;
         context.post().finish(self.patience(is_hasty)).await;
+        context.close_store(self.patience(is_hasty)).await;
         if let Some(log) = &self.log {
             log.finish(self.patience(is_hasty)).await;
         }

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::http::{
     AccessLog, AccessLogFuture, AskSite, Body, BodyLimit, BodyWatch, Closing, Compression,
     Concurrency, Contain, Containment, Cors, Csrf, Endpoints, InFlight, LogBuffer, Logged,
-    PeerAddr, RealIp, RequestIds, Rules, SecurityHeaders, Serve, Site,
+    PeerAddr, RealIp, RequestIds, Rules, SecurityHeaders, Serve, SessionLayer, Sessions, Site,
 };
 use crate::scoreboard::Row;
 
@@ -25,7 +25,8 @@ type Layers<A> = AccessLog<Answers<A>>;
 type Answers<A> = Closing<SecurityHeaders<Cors<Contain<Contained<A>>>>>;
 
 /// Those that may fail.
-type Contained<A> = Rules<Endpoints<Csrf<BodyLimit<Concurrency<Compression<AskSite<A>>>>>>>;
+type Contained<A> =
+    Rules<Endpoints<Csrf<BodyLimit<Concurrency<Compression<SessionLayer<AskSite<A>>>>>>>>;
 
 /// What the layers of a worker share with the rest of it.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) log: Option<Rc<LogBuffer>>,
     /// True from the moment the worker begins to leave.
     pub(crate) draining: Rc<Cell<bool>>,
+    /// The sessions of an app, if it has any.
+    pub(crate) sessions: Option<Arc<Sessions>>,
     /// How failures are contained.
     pub(crate) containment: Containment,
 }
@@ -59,10 +62,13 @@ pub(crate) fn stack<A: Site>(site: A, shared: Shared, config: &Config) -> Rc<Sta
         inflight,
         log,
         draining,
+        sessions,
         containment,
     } = shared;
     // The site; its errors are rejections, as those of the layers around it.
     let layers = AskSite::new(site);
+    // Only whoever asks the site can change a session, and nobody else has to wait for the store.
+    let layers = SessionLayer::new(layers, sessions);
     // Whatever the site has to say.
     let layers = Compression::new(layers, &config.gzip);
     // Whoever waits or is sent away waits for the site; all that is cheap was decided before. To

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
-use super::boot::{Started, Work, Worker};
+use super::boot::{Started, Visitors, Work, Worker};
 use super::context::WorkerContext;
 use crate::config::Root;
 use crate::exit::Exit;
@@ -40,7 +40,7 @@ impl Work for FilesWork {
     ) -> LocalBoxFuture<'a, Result<Worker, Exit>> {
         let plan = Rc::clone(&seed.plan);
         match plan.config.root.clone() {
-            Root::Folder(path) => Worker::boot(seed, started, async move |_| {
+            Root::Folder(path) => Worker::boot(seed, started, Visitors::Unknown, async move |_| {
                 let config = &plan.config;
                 Ok(Files::open(&path, &config.static_files, &config.gzip)?)
             })
@@ -52,8 +52,10 @@ impl Work for FilesWork {
                     pid: std::process::id().cast_signed(),
                     generation: seed.plan.generation,
                 };
-                Worker::boot(seed, started, async move |_| Ok(Welcome::new(&identity)))
-                    .boxed_local()
+                Worker::boot(seed, started, Visitors::Unknown, async move |_| {
+                    Ok(Welcome::new(&identity))
+                })
+                .boxed_local()
             }
         }
     }
@@ -77,6 +79,6 @@ where
         started: Started,
     ) -> LocalBoxFuture<'a, Result<Worker, Exit>> {
         let make = async |worker| Ok(App::new((self.make)(worker).await?));
-        Worker::boot(seed, started, make).boxed_local()
+        Worker::boot(seed, started, Visitors::Known, make).boxed_local()
     }
 }

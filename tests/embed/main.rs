@@ -30,3 +30,5 @@ mod here;
 mod hooks;
 /// Messages between workers and the master.
 mod messages;
+/// Sessions, and the store.
+mod sessions;

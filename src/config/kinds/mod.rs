@@ -9,6 +9,7 @@ mod number;
 mod pages;
 mod path;
 mod proxies;
+mod session;
 mod site;
 mod switch;
 mod text;
@@ -22,6 +23,9 @@ pub(super) use number::{Count, Part, Size, Span, Workforce};
 pub(super) use pages::Pages;
 pub(super) use path::{File, Target};
 pub(super) use proxies::Proxies;
+pub(super) use session::{
+    CookieDomain, CookieName, CookiePath, Hidden, HiddenUrl, KeyPrefix, PlainOneOf,
+};
 pub(super) use site::{Expiry, Globs, Tries};
 pub(super) use switch::Switch;
 pub(super) use text::{list, quote};

@@ -6,6 +6,9 @@ use super::Kind;
 use super::text::{list, quote};
 use crate::config::dirs::is_name;
 use crate::config::key::{Limits, Said};
+use crate::config::session::{
+    CookiePriority, CookieSameSite, CookieSecure, OnStoreError, SessionStore, Unset,
+};
 use crate::config::suggest::{hint, nearest};
 use crate::config::types::{AcceptBalance, AppLogFormat, Encoding, OnPanic, Overflow};
 
@@ -66,6 +69,52 @@ impl Choice for Encoding {
 
 impl Choice for Overflow {
     const ALL: &'static [(&'static str, Self)] = &[("drop", Self::Drop), ("block", Self::Block)];
+}
+
+impl Choice for SessionStore {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("embedded", Self::Embedded),
+        ("redis", Self::Redis),
+        ("cookie", Self::Cookie),
+    ];
+}
+
+impl Choice for CookieSecure {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("false", Self::No),
+        ("true", Self::Yes),
+        ("auto", Self::Auto),
+    ];
+}
+
+impl Choice for CookieSameSite {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("false", Self::Off),
+        ("lax", Self::Lax),
+        ("strict", Self::Strict),
+        ("true", Self::Strict),
+        ("none", Self::None),
+        ("auto", Self::Auto),
+    ];
+}
+
+impl Choice for CookiePriority {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("off", Self::Off),
+        ("low", Self::Low),
+        ("medium", Self::Medium),
+        ("high", Self::High),
+    ];
+}
+
+impl Choice for Unset {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("keep", Self::Keep), ("destroy", Self::Destroy)];
+}
+
+impl Choice for OnStoreError {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("anonymous", Self::Anonymous), ("503", Self::Unavailable)];
 }
 
 /// The words of a choice, for people.

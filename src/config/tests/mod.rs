@@ -10,6 +10,7 @@ mod addresses;
 mod layers;
 mod problems;
 mod sample;
+mod session;
 mod table;
 
 /// A working folder with files in it, and the sources that look at it.

@@ -30,6 +30,8 @@ fn no_field_is_without_a_key() {
         "csrf",
         "endpoints",
         "limits",
+        "session",
+        "store",
         "control",
         "address",
     ]);
@@ -83,6 +85,21 @@ fn every_key_is_written_and_read_again() {
         livez = '/livez'
         [limits]
         max_concurrency = 7
+        [session]
+        store = 'cookie'
+        cookie = 'sid'
+        max_age = '1d'
+        path = '/shop'
+        domain = '.example.com'
+        http_only = false
+        secure = true
+        same_site = true
+        partitioned = true
+        priority = 'high'
+        unset = 'destroy'
+        prefix = 's:$${X}'
+        on_store_error = 503
+        max_size = '1m'
         [log]
         level = 'info,appserver=debug'
         format = 'text'
@@ -91,6 +108,10 @@ fn every_key_is_written_and_read_again() {
         retain = 0
         compress = false
         disk_budget = 1000
+        [store]
+        dir = 'kept'
+        size = '1g'
+        timeout = '2s'
         [control]
         socket = 'c.sock'
         ";

@@ -10,6 +10,7 @@ use brotli::enc::encode::{
 };
 use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress, Status};
+use libdeflater::{CompressionLvl, Compressor};
 use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, ResetDirective};
 
 use crate::config::Encoding;
@@ -30,6 +31,9 @@ const KEPT: usize = 4;
 /// The largest scratch buffer that is kept, in bytes: what one go is used for.
 const KEPT_SCRATCH: usize = 256 * 1024;
 
+/// The lowest level of gzip for streams: the one below makes a third more of it.
+const LOWEST_OF_STREAMS: u8 = 2;
+
 /// `input` encoded, or `None` when that would not be smaller. The level is gzip's (1 to 9),
 /// brotli's (0 to 11) or zstd's (1 to 19). This takes about a millisecond for 100 KiB at
 /// the default levels: give it no more at a time than the loop may wait for.
@@ -42,13 +46,40 @@ pub(crate) fn encode(encoding: Encoding, level: u8, input: &[u8]) -> Option<Byte
     }
     // One byte less than the input: what does not fit is not smaller.
     let room = input.len().saturating_sub(1);
-    let mut encoder = Encoder::whole(encoding, level, input.len());
-    let length = encoder.encode_whole(input, &mut scratch[..room]);
+    let length = encode_into(encoding, level, input, &mut scratch[..room]);
     let encoded = length.map(|length| Bytes::copy_from_slice(&scratch[..length]));
     if scratch.len() <= KEPT_SCRATCH {
         let _ = POOL.try_with(|pool| pool.borrow_mut().scratch = scratch);
     }
     encoded
+}
+
+/// Encodes all of `input` into `out`; how long it became, if it fits.
+fn encode_into(encoding: Encoding, level: u8, input: &[u8], out: &mut [u8]) -> Option<usize> {
+    match encoding {
+        Encoding::Gzip => {
+            let mut gzip = match take(|pool| &mut pool.whole_gzip, level) {
+                Some(kept) => kept,
+                None => Compressor::new(CompressionLvl::new(level.into()).ok()?),
+            };
+            let length = gzip.gzip_compress(input, out).ok();
+            keep(|pool| &mut pool.whole_gzip, level, gzip);
+            length
+        }
+        Encoding::Zstd => {
+            let mut zstd = take_zstd(level);
+            let length = zstd.compress2(out, input).ok();
+            keep_zstd(level, zstd);
+            length
+        }
+        Encoding::Brotli => {
+            let mut written = 0;
+            let mut brotli = new_brotli(level, input.len());
+            let finish = BrotliEncoderOperation::BROTLI_OPERATION_FINISH;
+            step_brotli(&mut brotli, finish, input, out, &mut written).ok()?;
+            brotli.is_finished().then_some(written)
+        }
+    }
 }
 
 /// An encoder refused to go on. It does so only without memory, or when it is used after an end.
@@ -70,23 +101,20 @@ enum Codec {
 }
 
 impl Encoder {
-    /// An encoder for a stream of unknown length.
+    /// An encoder for a stream of unknown length; the level is as in [`encode`].
     pub(crate) fn new(encoding: Encoding, level: u8) -> Self {
-        Self::whole(encoding, level, 0)
-    }
-
-    /// An encoder for `length` bytes; 0 is unknown.
-    fn whole(encoding: Encoding, level: u8, length: usize) -> Self {
+        let level = match encoding {
+            Encoding::Gzip => level.max(LOWEST_OF_STREAMS),
+            Encoding::Zstd | Encoding::Brotli => level,
+        };
         let codec = match encoding {
             Encoding::Gzip => {
                 Codec::Gzip(take(|pool| &mut pool.gzip, level).unwrap_or_else(|| {
                     Compress::new_gzip(Compression::new(level.into()), GZIP_WINDOW_BITS)
                 }))
             }
-            Encoding::Zstd => {
-                Codec::Zstd(take(|pool| &mut pool.zstd, level).unwrap_or_else(|| new_zstd(level)))
-            }
-            Encoding::Brotli => Codec::Brotli(new_brotli(level, length)),
+            Encoding::Zstd => Codec::Zstd(take_zstd(level)),
+            Encoding::Brotli => Codec::Brotli(new_brotli(level, 0)),
         };
         Self {
             codec: Some(codec),
@@ -150,23 +178,6 @@ impl Encoder {
             .as_mut()
             .ok_or_else(|| EncodeError("the stream is over".to_owned()))
     }
-
-    /// Encodes all of `input` into `out`; how long it became, if it fits.
-    fn encode_whole(&mut self, input: &[u8], out: &mut [u8]) -> Option<usize> {
-        match self.codec.as_mut()? {
-            Codec::Gzip(gzip) => match gzip.compress(input, out, FlushCompress::Finish) {
-                Ok(Status::StreamEnd) => usize::try_from(gzip.total_out()).ok(),
-                Ok(_) | Err(_) => None,
-            },
-            Codec::Zstd(zstd) => zstd.compress2(out, input).ok(),
-            Codec::Brotli(brotli) => {
-                let mut written = 0;
-                let finish = BrotliEncoderOperation::BROTLI_OPERATION_FINISH;
-                step_brotli(brotli, finish, input, out, &mut written).ok()?;
-                brotli.is_finished().then_some(written)
-            }
-        }
-    }
 }
 
 impl Drop for Encoder {
@@ -177,11 +188,7 @@ impl Drop for Encoder {
                 gzip.reset();
                 keep(|pool| &mut pool.gzip, self.level, gzip);
             }
-            Some(Codec::Zstd(mut zstd)) => {
-                if zstd.reset(ResetDirective::SessionOnly).is_ok() {
-                    keep(|pool| &mut pool.zstd, self.level, zstd);
-                }
-            }
+            Some(Codec::Zstd(zstd)) => keep_zstd(self.level, zstd),
             Some(Codec::Brotli(_)) | None => {} // brotli's has no reset
         }
     }
@@ -197,6 +204,8 @@ impl fmt::Debug for Encoder {
 #[derive(Default)]
 struct Pool {
     gzip: Vec<(u8, Compress)>,
+    /// For whole bodies.
+    whole_gzip: Vec<(u8, Compressor)>,
     zstd: Vec<(u8, CCtx<'static>)>,
     scratch: Vec<u8>,
 }
@@ -228,12 +237,21 @@ fn keep<T>(kind: impl Fn(&mut Pool) -> &mut Vec<(u8, T)>, level: u8, encoder: T)
     });
 }
 
-fn new_zstd(level: u8) -> CCtx<'static> {
+fn take_zstd(level: u8) -> CCtx<'static> {
+    if let Some(kept) = take(|pool| &mut pool.zstd, level) {
+        return kept;
+    }
     let mut zstd = CCtx::create();
     // Neither can be refused: the level is in its range, and so is the window.
     let _ = zstd.set_parameter(CParameter::CompressionLevel(level.into()));
     let _ = zstd.set_parameter(CParameter::WindowLog(WINDOW_BITS.into()));
     zstd
+}
+
+fn keep_zstd(level: u8, mut zstd: CCtx<'static>) {
+    if zstd.reset(ResetDirective::SessionOnly).is_ok() {
+        keep(|pool| &mut pool.zstd, level, zstd);
+    }
 }
 
 /// An encoder whose tables and window fit `length`, if that is known.

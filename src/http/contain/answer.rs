@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+    SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
 
@@ -38,6 +38,9 @@ impl Containment {
         }
         if let Some(seconds) = rejection.wait() {
             headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if let Some(cookie) = rejection.cookie() {
+            headers.append(SET_COOKIE, cookie.clone());
         }
         if rejection.closes() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

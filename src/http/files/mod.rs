@@ -50,7 +50,7 @@ const FETCHES: usize = 3;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum FilesError {
-    /// It does not exist, is no folder, may not be read, or the kernel is older than 5.6.
+    /// It does not exist, is no folder, or may not be read.
     #[error("cannot open the folder {path}")]
     Open {
         /// The folder.

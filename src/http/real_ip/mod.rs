@@ -66,6 +66,15 @@ impl Forwarded {
         self.host.as_ref().and_then(|host| host.to_str().ok())
     }
 
+    /// What a proxy says of a client that came by https.
+    #[cfg(test)]
+    pub(super) fn https() -> Self {
+        Self {
+            https: Some(true),
+            host: None,
+        }
+    }
+
     /// Takes over what `later` says, which was said nearer to the client.
     fn update(&mut self, later: Self) {
         self.https = later.https.or(self.https);

@@ -77,6 +77,7 @@ impl Worker {
                 inflight: InFlight::new(row, Duration::ZERO),
                 log,
                 draining: Rc::clone(&self.draining),
+                sessions: None,
                 containment: Containment::quiet(row),
             },
             &self.config,
@@ -157,7 +158,11 @@ fn a_request_is_answered_counted_and_logged() {
     );
     let counters = worker.row.counters();
     assert_eq!(
-        (counters.requests, counters.bytes, counters.responses[1]),
+        (
+            counters.requests,
+            counters.bytes_sent,
+            counters.responses_2xx
+        ),
         (1, 5, 1)
     );
     assert_eq!(worker.row.inflight(), 0);
@@ -172,6 +177,7 @@ fn without_a_log_requests_are_still_counted() {
         inflight: InFlight::new(row, Duration::ZERO),
         log: None,
         draining: Rc::default(),
+        sessions: None,
         containment: Containment::quiet(row),
     };
     let stack = stack(tower::service_fn(app), shared, &worker.config);
@@ -185,7 +191,7 @@ fn without_a_log_requests_are_still_counted() {
     assert_eq!(
         (
             row.counters().requests,
-            row.counters().bytes,
+            row.counters().bytes_sent,
             row.inflight()
         ),
         (1, 5, 0)
@@ -243,7 +249,7 @@ fn a_panic_and_an_error_are_one_requests_end() {
     assert_eq!(worker.lines().len(), 5);
     let counters = worker.row.counters();
     assert_eq!(
-        (counters.panics, counters.broken, counters.responses[4]),
+        (counters.panics, counters.broken, counters.responses_5xx),
         (2, 0, 3)
     );
 }
