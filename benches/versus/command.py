@@ -137,10 +137,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def programs(wanted: list[str], is_quick: bool) -> set[str]:
     """What takes part besides appserver: the names of programs, and of crates."""
-    if is_quick:
-        return {"nginx"}
     rows = [row for row in plan.rows(machine.usable_cores()) if row.key in wanted]
-    found = {program for row in rows for name in row.peers for program in peers.PROGRAMS[name]}
+    found = {program for row in rows for name in peers.named(row, is_quick) for program in peers.PROGRAMS[name]}
+    if is_quick:
+        return found | {"nginx"}
     if any(plan.HYPER in row.peers for row in rows) or {"start", "idle"} & set(wanted):
         found.add("hyper")
     if set(plan.SCENARIOS) & set(wanted):

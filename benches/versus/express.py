@@ -6,6 +6,7 @@ from pathlib import Path
 import needs
 import npm
 import proc
+import sessions
 from server import Server, Trouble
 
 FOLDER = Path(__file__).parent / "node"
@@ -32,6 +33,22 @@ class Express(Server):
             "ROOT": str(self.public),
             "PORT": str(self.port),
             "WORKERS": str(self.workers),
+        }
+
+
+class ExpressSession(Express):
+    """The same with express-session, its sessions in Redis."""
+
+    name = "express-session"
+
+    def __init__(self, scratch: Path, workers: int, redis: int) -> None:
+        super().__init__(scratch, workers)
+        self.redis = redis
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {
+            "REDIS_URL": f"redis://127.0.0.1:{self.redis}",
+            "SESSION_SECRET": sessions.SECRET,
         }
 
 

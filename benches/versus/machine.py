@@ -42,10 +42,13 @@ def versions(programs: set[str]) -> dict[str, str]:
     if "node" in programs:
         found["Node"] = first_line([needs.found("node") or "node", "--version"])
         try:
-            for package in ("express", "compression", "pm2"):
+            for package in ("express", "compression", "pm2", "express-session", "connect-redis"):
                 found[package] = npm.version(package)
         except Trouble:
             found["express"] = "unknown"
+    if "redis-server" in programs:
+        said = first_line([needs.found("redis-server") or "redis-server", "--version"])
+        found["Redis"] = said.partition("v=")[2].split(" ")[0] or said
     if "hyper" in programs:
         found["hyper"] = locked("hyper")
     return found

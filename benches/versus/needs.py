@@ -25,6 +25,7 @@ PACKAGES = {
     "varnishd": "varnish",
     "node": "nodejs",
     "npm": "npm",
+    "redis-server": "redis-server",
 }
 """What is called, and the Debian packages it comes from."""
 

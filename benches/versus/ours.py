@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import sessions
 from scratch import fill
 from server import Server, Trouble
 
@@ -29,13 +30,18 @@ class Ours(Server):
     def prepare(self) -> None:
         shutil.copy2(self.source, self.binary)
         values = {
-            "MORE": fill(f"appserver-{self.more}.toml", {"UPSTREAM": self.upstream}) if self.more else "",
+            "MORE": self.further() if self.more else "",
             "PORT": self.port,
             "WORKERS": self.workers,
             "LOG": self.access_log,
             "ROOT": self.public,
         }
         (self.folder / "appserver.toml").write_text(fill("appserver.toml", values))
+
+    def further(self) -> str:
+        """What the row is about, in the configuration."""
+        values = {"UPSTREAM": self.upstream, "FOLDER": self.folder, "SECRET": sessions.SECRET}
+        return fill(f"appserver-{self.more}.toml", values)
 
     def environment(self) -> dict[str, str]:
         return super().environment() | {"BENCH_JSON": str(self.public / "20k.json")}
@@ -89,3 +95,10 @@ class Ours(Server):
 
     def scale(self, workers: int) -> None:
         self.verb("scale", str(workers))
+
+
+class OurHello(Ours):
+    """The same app without what the row is about, asked for a hello."""
+
+    name = "appserver, hello"
+    path = "/hello"

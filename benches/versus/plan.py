@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass, field
 
+import sessions
 import wrk
 
-NGINX, UNSENT, HAPROXY, VARNISH, EXPRESS, HYPER = (
+NGINX, UNSENT, HAPROXY, VARNISH, EXPRESS, EXPRESS_SESSION, HYPER, OUR_HELLO = (
     "nginx",
     "nginx, sendfile off",
     "HAProxy",
     "Varnish",
     "Express",
+    "express-session",
     "bare hyper",
+    "appserver, hello",
 )
 """The peers, as the tables call them."""
 
@@ -28,7 +31,9 @@ class Row:
     body: int = 0
     """Bytes that are sent; 0 is a GET."""
     target: float | None = None
-    """The CPU time per request that is aimed at, as a ratio to nginx."""
+    """The CPU time per request that is aimed at, as a ratio to `rival`."""
+    rival: str = NGINX
+    """The peer that the target is about."""
     site: str = "files"
     """What serves it: `files`, `proxy` or `cache`, or one of the examples."""
     more: str = ""
@@ -37,6 +42,10 @@ class Row:
     """The `Content-Encoding` that an answer must have."""
     workers: int | None = None
     """Of each server, when it is not the number that was asked for."""
+    has_sessions: bool = False
+    """Whether requests come with the cookies of sessions, in turn."""
+    has_redis: bool = False
+    """Whether there is a Redis for all servers to keep them in."""
 
 
 SERVICE, APP, PROXY, CACHE = "service", "bench-app", "proxy", "cache"
@@ -83,6 +92,29 @@ ROWS = [
     ),
     Row("proxy-hello", "reverse proxy, hello", "/hello", (NGINX, HAPROXY), target=0.9, site=PROXY, more="proxy"),
     Row("proxy-20k", "reverse proxy, 20 KiB", "/20k.json", (NGINX, HAPROXY), target=0.9, site=PROXY, more="proxy"),
+    Row(
+        "session-redis",
+        "session read and write in Redis",
+        sessions.WRITE,
+        (EXPRESS_SESSION,),
+        target=0.1,
+        rival=EXPRESS_SESSION,
+        site=APP,
+        more="session-redis",
+        has_sessions=True,
+        has_redis=True,
+    ),
+    Row(
+        "session-embedded",
+        "session read in the embedded store",
+        sessions.READ,
+        (OUR_HELLO,),
+        target=1.5,
+        rival=OUR_HELLO,
+        site=APP,
+        more="session-embedded",
+        has_sessions=True,
+    ),
     # A picture, which nobody compresses although browsers always ask for that.
     Row("browser", "1 KiB, a browser's dozen headers", "/1k.jpg", headers=wrk.BROWSER),
     Row("connections-512", "1 KiB, 512 connections", "/1k.bin", connections=512),
@@ -106,8 +138,6 @@ SCENARIOS = {
 
 NOT_YET = [
     ("TLS keep-alive hello / full handshake", "≤ 0.85 × / ≤ 0.7 × nginx; resumption 20 of 20"),
-    ("session read and write in Redis", "≤ 0.1 × express-session with connect-redis"),
-    ("session read in the embedded store", "≤ 1.5 × hello"),
 ]
 """Rows that cannot be measured so far, with their targets; they are listed and never made up."""
 

@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import peers
 import proc
+import sessions
 import wire
 import wrk
 from figures import Spread, spread
@@ -36,7 +38,7 @@ class Round:
 
 def measure(row: Row, setting: Setting) -> dict[str, Any]:
     """A row of the report."""
-    found: dict[str, Any] = {"key": row.key, "title": row.title, "target": row.target, "servers": []}
+    found: dict[str, Any] = {"key": row.key, "title": row.title, "target": row.target, "rival": row.rival, "servers": []}
     with ExitStack() as running:
         upstream = peers.upstream(row, setting, running)
         servers: list[Server] = []
@@ -53,14 +55,21 @@ def measure(row: Row, setting: Setting) -> dict[str, Any]:
         rounds = interleaved(row, setting, servers)
         for server, done in zip(servers, rounds):
             figures = summary(server.name, done, rounds[0] if has_ours else None)
-            figures["body_bytes"] = len(wire.fetch(server.port, row.path, row.headers, row.body).body)
+            figures["body_bytes"] = len(fetch(server, row).body)
             found["servers"].append(figures | {"writes_log": server.writes_log})
     return found
 
 
+def fetch(server: Server, row: Row) -> wire.Answer:
+    """What a server answers to the row's request."""
+    if server.path is not None:
+        return wire.fetch(server.port, server.path)
+    return wire.fetch(server.port, row.path, row.headers, row.body)
+
+
 def check(row: Row, ours: Server) -> None:
     """Tells when this build does not do what the row is about; only newer features may lack."""
-    answer = wire.fetch(ours.port, row.path, row.headers, row.body)
+    answer = fetch(ours, row)
     trouble = Unable if row.more else Trouble
     if answer.status != 200:
         raise trouble(f"{row.path} is answered with {answer.status}")
@@ -86,28 +95,34 @@ def started(
 def interleaved(row: Row, setting: Setting, servers: list[Server]) -> list[list[Round]]:
     """The rounds of each server."""
     connecting = row.connections / CONNECTIONS_PER_SECOND
+    cookies = {server: sessions.make(server) for server in servers if row.has_sessions and server.path is None}
     for server in servers:
-        one_round(server, row, max(1, connecting))  # caches are warm afterwards, in the servers and below
+        one_round(server, row, max(1, connecting), cookies.get(server))  # caches are warm afterwards, in the servers and below
     rounds: list[list[Round]] = [[] for _ in servers]
     for number in range(setting.rounds if servers else 0):
         setting.say(f"{row.title}: round {number + 1} of {setting.rounds}")
         for server, done in zip(servers, rounds):
-            done.append(one_round(server, row, max(setting.seconds, connecting)))
+            done.append(one_round(server, row, max(setting.seconds, connecting), cookies.get(server)))
     return rounds
 
 
 def compare(row: Row, first: Server, other: Server) -> None:
     """Makes sure that both do the same work."""
-    left, right = (wire.fetch(server.port, row.path, row.headers, row.body) for server in (first, other))
+    if first.path != other.path:
+        return
+    left, right = (fetch(server, row) for server in (first, other))
     same = left.content() == right.content() and left.encoding == right.encoding == row.encoding
     if left.status != 200 or right.status != 200 or not same:
         what = ", ".join(f"{one.status} with {len(one.body)} B {one.encoding}".strip() for one in (left, right))
         raise Trouble(f"{row.path}: {first.name} and {other.name} do not answer the same ({what})")
 
 
-def one_round(server: Server, row: Row, seconds: float) -> Round:
+def one_round(server: Server, row: Row, seconds: float, cookies: Path | None = None) -> Round:
     """One run, with the CPU time that the server's processes used for it."""
-    words = wrk.command(server.port, row.path, row.connections, seconds, row.headers, row.body)
+    if server.path is None:
+        words = wrk.command(server.port, row.path, row.connections, seconds, row.headers, row.body, cookies)
+    else:
+        words = wrk.command(server.port, server.path, row.connections, seconds, {})
     sizes: list[int] = []
 
     def meanwhile() -> None:

@@ -18,6 +18,9 @@ PR_SET_CHILD_SUBREAPER = 36
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
+UNFIT = re.compile("[^A-Za-z]+")
+"""What a folder's name is better without."""
+
 LIMIT = 20.0
 """Seconds until a fact that is waited for counts as never coming."""
 
@@ -51,11 +54,14 @@ class Server(ABC):
     probe = "/1k.bin"
     """What it answers with 200 as soon as it serves."""
 
+    path: str | None = None
+    """What it is asked for, plainly, when that is not what the row says: it does other work."""
+
     is_threaded = False
     """Whether it is one process with as many threads instead of workers."""
 
     def __init__(self, scratch: Path, workers: int) -> None:
-        self.folder = scratch / f"{self.name.replace(' ', '-')}-{time.monotonic_ns()}"
+        self.folder = scratch / f"{UNFIT.sub('-', self.name)}-{time.monotonic_ns()}"
         self.public = scratch / "public"
         self.workers = workers
         self.port = wire.free_port()

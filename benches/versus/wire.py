@@ -14,6 +14,8 @@ class Answer(NamedTuple):
     """`Content-Encoding`, empty when there is none."""
     body: bytes
     """As it was sent."""
+    cookie: str = ""
+    """`Set-Cookie`, empty when there is none."""
 
     def content(self) -> bytes:
         """The body, unpacked."""
@@ -39,7 +41,8 @@ def fetch(port: int, path: str, headers: dict[str, str] | None = None, body: int
             connection.putheader("Content-Length", str(body))
         connection.endheaders(b"x" * body if body else None)
         answer = connection.getresponse()
-        return Answer(answer.status, answer.getheader("Content-Encoding", ""), answer.read())
+        encoding, cookie = (answer.getheader(name, "") for name in ("Content-Encoding", "Set-Cookie"))
+        return Answer(answer.status, encoding, answer.read(), cookie)
     finally:
         connection.close()
 

@@ -33,14 +33,22 @@ class Seen:
 
 
 def command(
-    port: int, path: str, connections: int, seconds: float, headers: dict[str, str], body: int = 0
+    port: int,
+    path: str,
+    connections: int,
+    seconds: float,
+    headers: dict[str, str],
+    body: int = 0,
+    cookies: Path | None = None,
 ) -> list[str]:
-    """The command line; with a `body` of so many bytes, it is a POST."""
+    """The command line; with a `body` of so many bytes, it is a POST; `cookies` are sent in turn."""
     words = ["wrk", f"-t{min(2, connections)}", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
     words += ["--timeout", "5s", "-s", str(SCRIPT)]
     for name, value in headers.items():
         words += ["-H", f"{name}: {value}"]
     words.append(f"http://127.0.0.1:{port}{path}")
+    if cookies is not None:
+        return [*words, "--", "COOKIES", str(cookies)]
     return [*words, "--", "POST", str(body)] if body else words
 
 

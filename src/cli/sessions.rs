@@ -150,6 +150,7 @@ mod tests {
     #[test]
     fn the_table_of_stores_has_a_line_for_each_slot_and_one_for_all() {
         let down = SessionFigures {
+            store: Some(StoreKind::Redis),
             store_up: Some(false),
             ..SessionFigures::default()
         };
@@ -166,7 +167,12 @@ mod tests {
                 },
             ],
         };
-        insta::assert_snapshot!(stores(&sessions), @r"");
+        insta::assert_snapshot!(stores(&sessions), @r"
+        slot  store  state    ops  errors  conflicts  reads    mean      p50    p99   max  writes  mean  p50  p99  max
+           0  redis  up     1 234      34          3  1 200  104 us  <128 us  <2 ms  >1 s       0     -    -    -    -
+          12  redis  down       0       0          0      0       -        -      -     -       0     -    -    -    -
+         all  redis  up     1 234      34          3  1 200  104 us  <128 us  <2 ms  >1 s       0     -    -    -    -
+        ");
     }
 
     #[test]

@@ -155,7 +155,6 @@ pub(crate) struct StoreState {
     pub(crate) is_up: Option<bool>,
 }
 
-#[allow(dead_code, reason = "sessions are being built on it")]
 impl<'a> Row<'a> {
     fn sessions(self) -> &'a [AtomicU64] {
         let first = Counters::AT.session;

@@ -169,7 +169,8 @@ mod tests {
     #[test]
     fn totals_take_in_every_word_of_those_who_end_and_never_go_backwards() {
         let board = Scoreboard::create().unwrap();
-        let (first, far) = (SlotId(0), SlotId(MAX_SLOTS as u16 - 1));
+        let (first, far) = (SlotId(0), SlotId(511));
+        assert_eq!(far.index() + 1, MAX_SLOTS);
         for (slot, times) in [(first, 1), (far, 2), (first, 3)] {
             let row = board.row(RowId(7));
             row.open_for(slot, 1);

@@ -79,6 +79,19 @@ impl AnyDriver {
     }
 }
 
+impl AnyDriver {
+    /// How many records it has thrown away in this process to make room. Redis does that by a
+    /// policy and a count of its own.
+    fn evicted(&self) -> u64 {
+        match self {
+            Self::Embedded(driver) => driver.evicted(),
+            Self::Redis(_) => 0,
+            #[cfg(test)]
+            Self::Memory(_) => 0,
+        }
+    }
+}
+
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Store").field(&self.driver.kind()).finish()
@@ -189,6 +202,10 @@ impl Store {
         let result = operation.await;
         let took = clock::now_ns().saturating_sub(started);
         row.count_store(op, result.is_ok(), took);
+        let evicted = self.driver.evicted();
+        if evicted > 0 {
+            row.set_store_evicted(evicted);
+        }
         if let Some(is_up) = answers(result.as_ref().err()) {
             row.set_store_up(is_up);
         }

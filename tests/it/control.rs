@@ -125,6 +125,20 @@ fn describe_is_for_people_too() {
 }
 
 #[test]
+fn describe_tells_of_a_server_without_sessions_that_it_has_none() {
+    let server = Appserver::new().start();
+    let text = server.must(&["describe"]).stdout;
+    assert!(text.contains("sessions        none\n"), "{text}");
+    let session = server.describe()["session"].clone();
+    assert_eq!(session["store"], serde_json::Value::Null);
+    assert_eq!(session["store_up"], serde_json::Value::Null);
+    let none = serde_json::json!({"ok": 0, "error": 0});
+    assert_eq!(session["ops"]["compare_and_set"], none);
+    assert_eq!(session["latency"]["write"]["count"], 0);
+    assert_eq!(session["slots"], serde_json::json!([]));
+}
+
+#[test]
 fn control_may_stand_before_or_after_the_verb() {
     let server = Appserver::new().start();
     let control = server.control().display().to_string();

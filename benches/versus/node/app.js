@@ -28,10 +28,17 @@ if (cluster.isPrimary) {
   app.get('/20k.json', compression({ level: 1 }), (request, response) => {
     response.type('application/json').send(json)
   })
-  app.use(express.static(folder))
-
-  const server = app.listen(Number(process.env.PORT), '127.0.0.1', 4096)
-  server.keepAliveTimeout = 75000
-  // What PM2's manual asks for, so that a reload lets requests end.
-  process.on('SIGINT', () => server.close(() => process.exit(0)))
+  const listen = () => {
+    app.use(express.static(folder))
+    const server = app.listen(Number(process.env.PORT), '127.0.0.1', 4096)
+    server.keepAliveTimeout = 75000
+    // What PM2's manual asks for, so that a reload lets requests end.
+    process.on('SIGINT', () => server.close(() => process.exit(0)))
+  }
+  const redis = process.env.REDIS_URL
+  if (redis) {
+    require('./session')(redis).then(router => app.use('/session', router)).then(listen)
+  } else {
+    listen()
+  }
 }

@@ -37,7 +37,7 @@ def a_row(ours: list[Round], theirs: list[Round], sizes: tuple[int, int] = (10, 
     servers = [rounds.summary("appserver", ours, ours), rounds.summary("nginx", theirs, ours)]
     for figures, size in zip(servers, sizes):
         figures.update(body_bytes=size, writes_log=True)
-    return {"key": "hello", "title": "hello & <more>", "target": 0.8, "servers": servers}
+    return {"key": "hello", "title": "hello & <more>", "target": 0.8, "rival": "nginx", "servers": servers}
 
 
 class Figures(unittest.TestCase):
@@ -79,7 +79,7 @@ class Plan(unittest.TestCase):
     def test_every_peer_of_a_row_has_its_programs_and_every_file_is_there(self) -> None:
         for row in plan.rows(4):
             self.assertLessEqual(set(row.peers), set(peers.PROGRAMS), row.key)
-            self.assertIn(plan.NGINX, row.peers, row.key)
+            self.assertIn(row.rival, row.peers, row.key)
             if row.more:
                 self.assertTrue((HERE / f"appserver-{row.more}.toml").exists(), row.key)
 
@@ -87,6 +87,16 @@ class Plan(unittest.TestCase):
         words = wrk.command(80, "/post", 64, 1, {}, 64)
         self.assertEqual(words[-4:], ["http://127.0.0.1:80/post", "--", "POST", "64"])
         self.assertEqual(wrk.command(80, "/", 1, 1, {})[-1], "http://127.0.0.1:80/")
+
+    def test_cookies_are_told_to_the_script_behind_the_address(self) -> None:
+        words = wrk.command(80, "/", 1, 1, {}, cookies=Path("/a/file"))
+        self.assertEqual(words[-3:], ["--", "COOKIES", "/a/file"])
+
+    def test_a_quick_look_is_beside_the_rival_alone(self) -> None:
+        rows = {row.key: row for row in plan.ROWS}
+        self.assertEqual(peers.named(rows["hello"], True), [plan.NGINX])
+        self.assertEqual(peers.named(rows["session-redis"], True), [plan.EXPRESS_SESSION])
+        self.assertGreater(len(peers.named(rows["hello"], False)), 1)
 
     def test_no_configuration_has_a_gap_left(self) -> None:
         for path in [*HERE.glob("*.conf"), *HERE.glob("*.toml"), *HERE.glob("*.cfg"), *HERE.glob("*.vcl")]:
@@ -108,8 +118,15 @@ class Report(unittest.TestCase):
         larger = a_row([a_round(7)], [a_round(10)], (11, 10))
         self.assertEqual(report.target(larger, larger["servers"][1]), "≤ 0.80: missed, for its answer is larger")
 
+    def test_a_target_is_about_the_rival(self) -> None:
+        row = a_row([a_round(7)], [a_round(10)], (11, 10)) | {"rival": plan.OUR_HELLO}
+        self.assertEqual(report.target(row, row["servers"][1]), "")
+        row["servers"][1]["server"] = plan.OUR_HELLO
+        self.assertEqual(report.target(row, row["servers"][1]), "≤ 0.80: met")  # of another answer
+        self.assertEqual(report.aim(0.8, plan.OUR_HELLO), "≤ 0.8 × appserver, hello")
+
     def test_what_is_not_there_is_listed(self) -> None:
-        row = {"key": "gzip", "title": "gzip", "target": 0.8, "servers": [], "not_yet": "unknown table"}
+        row = {"key": "gzip", "title": "gzip", "target": 0.8, "rival": "nginx", "servers": [], "not_yet": "unknown table"}
         said = report.missing([row])
         self.assertIn("not yet: unknown table", said)
         self.assertIn("≤ 0.8 × nginx", said)
