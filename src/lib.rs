@@ -55,12 +55,6 @@ mod master;
 mod net;
 mod scoreboard;
 mod server;
-#[allow(
-    dead_code,
-    unused_imports,
-    unused_variables,
-    reason = "sessions are being built on it"
-)]
 mod store;
 mod sys;
 mod worker;
@@ -71,7 +65,7 @@ pub use crate::http::{
 };
 pub use crate::master::{Cluster, Message, MessageError, Prefork, Sender, WorkerExit, WorkerId};
 pub use crate::server::{Config, ConfigValue, Server};
-pub use crate::store::{Expected, Store, StoreError, Swap};
+pub use crate::store::{Expected, Lease, Page, Store, StoreError, Swap};
 pub use crate::worker::{Here, ServeError, Sibling, WorkerContext};
 
 /// The axum that this crate was tested with. Any other version's `Router` is an app as well: what

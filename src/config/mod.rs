@@ -50,7 +50,6 @@ pub(crate) use pattern::Pattern;
 pub(crate) use pattern::{DateStyle, Piece, Token};
 pub(crate) use problem::Problems;
 pub(crate) use redis_url::{RedisKind, RedisUrl};
-#[allow(unused_imports, reason = "sessions are being built on it")]
 pub(crate) use session::{
     CookiePriority, CookieSameSite, CookieSecure, OnStoreError, Secret, Session, SessionStore,
     Unset,

@@ -172,6 +172,51 @@ impl Store {
     ) -> Result<Swap, StoreError> {
         Driver::compare_and_set(self, key.as_ref(), expected, value.into(), ttl).await
     }
+
+    /// Takes the right to `key` for at most `ttl`, unless somebody else has it: what only one of
+    /// all workers shall do, on however many machines.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # async fn example(store: appserver::Store) -> Result<(), appserver::StoreError> {
+    /// if let Some(lease) = store.lease("nightly-report", Duration::from_secs(600)).await? {
+    ///     // … send it …
+    ///     store.release(&lease).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the store does not answer, or refuses.
+    pub async fn lease(
+        &self,
+        key: impl AsRef<[u8]>,
+        ttl: Duration,
+    ) -> Result<Option<Lease>, StoreError> {
+        Driver::lease(self, key.as_ref(), ttl).await
+    }
+
+    /// Gives a right back before its time; whether it was still held.
+    ///
+    /// # Errors
+    /// When the store does not answer, or refuses.
+    pub async fn release(&self, lease: &Lease) -> Result<bool, StoreError> {
+        Driver::release(self, lease).await
+    }
+
+    /// Some of the keys that begin with `prefix`, from the beginning or from where the last page
+    /// ended. Keys that come and go meanwhile may be missed.
+    ///
+    /// # Errors
+    /// When the store does not answer, or refuses.
+    pub async fn scan(
+        &self,
+        prefix: impl AsRef<[u8]>,
+        from: Option<Bytes>,
+    ) -> Result<Page, StoreError> {
+        Driver::scan(self, prefix.as_ref(), from).await
+    }
 }
 
 impl Store {

@@ -17,7 +17,7 @@ mod open;
 mod redis;
 
 pub use any::Store;
-pub(crate) use embedded::{Embedded, OpenError};
+pub(crate) use embedded::Embedded;
 pub use error::StoreError;
 #[cfg(test)]
 pub(crate) use memory::Memory;
@@ -48,22 +48,23 @@ pub enum Swap {
     Missing,
 }
 
-/// A right that one holder has at a time, over all processes that share the store.
+/// A right that one holder has at a time, over all processes that share the store: see
+/// [`Store::lease`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Lease {
+pub struct Lease {
     /// What it is the right to.
     pub(crate) key: Bytes,
     /// Tells this holder from the next one.
     pub(crate) token: Bytes,
 }
 
-/// Some keys, and where to go on.
+/// Some keys, and where to go on: see [`Store::scan`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Page {
+pub struct Page {
     /// In no particular order; with Redis one may come twice.
-    pub(crate) keys: Vec<Bytes>,
-    /// Given back to [`Driver::scan`] for the next page; nothing is the end.
-    pub(crate) next: Option<Bytes>,
+    pub keys: Vec<Bytes>,
+    /// Given back to [`Store::scan`] for the next page; nothing is the end.
+    pub next: Option<Bytes>,
 }
 
 /// What a store can do. Keys are at most [`LONGEST_KEY`] bytes long. A time to live of less than a

@@ -6,6 +6,12 @@ use tokio::sync::oneshot;
 
 use super::*;
 
+/// Asserts what is in the field `n`.
+fn sees(session: &Session, expected: u32) -> Result<(), BoxError> {
+    assert_eq!(session.get("n")?, Some(expected));
+    Ok(())
+}
+
 #[tokio::test]
 async fn changes_of_different_fields_are_all_kept() {
     let worker = Worker::new(|_| {});
@@ -81,7 +87,7 @@ async fn reads_of_one_session_are_shared_by_all_that_came_before_they_began() {
     let cookie = worker.begin(&[("n", 1)]).await;
     worker.calls();
     worker.memory.set_slow(true);
-    let ask = |_| worker.ask(&cookie, async |it| Ok(assert_eq!(it.get("n")?, Some(1))));
+    let ask = |_| worker.ask(&cookie, async |it| sees(&it, 1));
     join_all((0..10).map(ask)).await;
     let gets = worker
         .calls()
@@ -97,16 +103,14 @@ async fn a_read_that_began_before_a_write_is_not_shared_after_it() {
     let cookie = worker.begin(&[("n", 1)]).await;
     worker.memory.set_slow(true);
     let elsewhere = Worker::beside(&worker.memory, |_| {});
-    let early = worker.ask(&cookie, async |it| Ok(assert_eq!(it.get("n")?, Some(1))));
+    let early = worker.ask(&cookie, async |it| sees(&it, 1));
     let late = async {
         tokio::task::yield_now().await;
         // The other worker's write is acknowledged while the early read is on its way.
         let store = Store::new(elsewhere.memory.clone(), None);
         let record = r#"{"cookie":{},"n":2}"#;
         store.set(key(&cookie), record, None).await.unwrap();
-        worker
-            .ask(&cookie, async |it| Ok(assert_eq!(it.get("n")?, Some(2))))
-            .await;
+        worker.ask(&cookie, async |it| sees(&it, 2)).await;
     };
     tokio::join!(early, late);
 }
