@@ -12,6 +12,7 @@ use super::Config;
 use super::environment::Environment;
 use super::key::Origin;
 use super::problem::Problem;
+use super::redis_url::RedisUrl;
 use super::types::AppEnv;
 use super::winners::Winners;
 
@@ -258,7 +259,10 @@ impl Check<'_> {
             return;
         }
         match env.get_filled(VARIABLE) {
-            Some(url) => self.session.url = Some(Secret::new(url)),
+            Some(url) => match RedisUrl::parse(url) {
+                Ok(_) => self.session.url = Some(Secret::new(url)),
+                Err(what) => self.problems.push(env.problem(VARIABLE, what)),
+            },
             None => self.problem(
                 "store",
                 "`store` is \"redis\", but nobody says where that is: set `url`, such as \

@@ -23,12 +23,7 @@ struct Inside {
 }
 
 impl Memory {
-    /// What was asked so far, in order.
-    pub(crate) fn calls(&self) -> Vec<&'static str> {
-        self.inside().calls.clone()
-    }
-
-    /// The same; from now on it is asked anew.
+    /// What was asked since this was asked last, in order.
     pub(crate) fn take_calls(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.inside().calls)
     }

@@ -4,6 +4,7 @@ use super::text::{list, quote};
 use super::{Kind, OneOf};
 use crate::config::key::{Limits, Said};
 use crate::config::pattern::is_token;
+use crate::config::redis_url::RedisUrl;
 use crate::config::session::Secret;
 
 /// The name of a cookie.
@@ -140,14 +141,8 @@ impl Kind<Option<Secret>> for HiddenUrl {
         if url.is_empty() {
             return Ok(None);
         }
-        let (scheme, rest) = url.split_once(':').ok_or(EXPECTED)?;
-        let is_scheme_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-        let is_url = !scheme.is_empty() && scheme.bytes().all(is_scheme_byte);
-        let is_url = is_url && rest.starts_with('/') && !url.contains(char::is_control);
-        match is_url {
-            true => Ok(Some(Secret::new(url))),
-            false => Err(EXPECTED.to_owned()),
-        }
+        RedisUrl::parse(url)?;
+        Ok(Some(Secret::new(url)))
     }
 
     fn show(value: &Option<Secret>) -> String {

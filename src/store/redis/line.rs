@@ -88,6 +88,7 @@ impl Line {
     }
 
     /// Whether operations are not known to fail.
+    #[cfg(test)]
     pub(super) fn is_up(&self) -> bool {
         matches!(&*self.phase.borrow(), Phase::Up(_))
     }

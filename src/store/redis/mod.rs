@@ -70,16 +70,8 @@ impl Redis {
         })))
     }
 
-    /// Whether `url` can be understood; connects to nothing.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it and what would be right, without any password.
-    pub(crate) fn check(url: &str) -> Result<(), String> {
-        RedisUrl::parse(url).map(drop)
-    }
-
     /// Whether Redis has answered and is not known to be down since.
+    #[cfg(test)]
     pub(crate) fn is_up(&self) -> bool {
         self.0.line.is_up()
     }
