@@ -75,7 +75,6 @@ impl Appserver {
     }
 
     /// An example, with its own verbs.
-    #[allow(dead_code, reason = "for the tests of embedding")]
     pub(crate) fn example(name: &str) -> Builder {
         Builder::new(example_program(name)).own_verbs()
     }

@@ -40,7 +40,7 @@ impl Visitors {
                 let mut browser = Browser::default();
                 let name = format!("u{number}");
                 let sid = browser.send(at, "/login", &format!("user={name}")).sid;
-                let mut round = 0;
+                let (mut round, mut visits) = (0, 0);
                 while !stop.load(Ordering::Relaxed) {
                     round += 1;
                     // The cookie is kept also when an answer knows nothing of its session.
@@ -51,6 +51,13 @@ impl Visitors {
                             let seen = Shown::of(&answer);
                             if seen.sid == sid {
                                 assert_eq!(seen.data()["user"], json!(name));
+                                // What was answered is kept, whatever dies; with "anonymous" an
+                                // answer goes out even if its save has failed.
+                                let counted = &seen.data()["nested"]["visits"];
+                                let counted = counted.as_u64().unwrap_or(0);
+                                let is_kept = counted >= visits || policy == "anonymous";
+                                assert!(is_kept, "{counted} after {visits}");
+                                visits = counted;
                                 served.fetch_add(1, Ordering::Relaxed);
                                 continue;
                             }
