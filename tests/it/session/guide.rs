@@ -46,3 +46,25 @@ fn a_redis_user_who_may_do_what_the_guide_says_is_enough() {
     let key = redis.cli(&["--user", "shop", "--pass", "password", "GET", "other"]);
     assert!(key.contains("NOPERM"), "{key}");
 }
+
+#[test]
+fn the_configuration_takes_every_url_of_the_guide() {
+    let guide = guide();
+    let urls = guide.lines().filter_map(|line| {
+        let url = line.strip_prefix("| ")?.split('`').nth(1)?;
+        url.starts_with("redis")
+            .then_some(url)
+            .filter(|url| url.contains("://"))
+    });
+    let urls: Vec<&str> = urls.collect();
+    assert_eq!(urls.len(), 5, "{urls:?}");
+    let check = |url: &str| {
+        let config = format!("store = \"redis\"\nurl = \"{url}\"");
+        api(&config).run_verb(&["validate", "--config", "appserver.toml"])
+    };
+    for url in urls {
+        let output = check(url);
+        assert_eq!(output.code, 0, "{url}: {output:?}");
+    }
+    assert_eq!(check("http://host").code, 78);
+}
