@@ -37,9 +37,10 @@
 //! there is a second thread.
 //!
 //! The guides, in the order of reading: [`configuration`](guide::configuration),
-//! [`embedding`](guide::embedding), [`reload_and_upgrade`](guide::reload_and_upgrade),
-//! [`signals`](guide::signals), [`life_of_a_worker`](guide::life_of_a_worker),
-//! [`errors`](guide::errors), [`architecture`](guide::architecture).
+//! [`embedding`](guide::embedding), [`sessions`](guide::sessions),
+//! [`reload_and_upgrade`](guide::reload_and_upgrade), [`signals`](guide::signals),
+//! [`life_of_a_worker`](guide::life_of_a_worker), [`errors`](guide::errors),
+//! [`architecture`](guide::architecture).
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]
@@ -87,6 +88,8 @@ pub mod guide {
     pub mod life_of_a_worker {}
     #[doc = include_str!("docs/reload-and-upgrade.md")]
     pub mod reload_and_upgrade {}
+    #[doc = include_str!("docs/sessions.md")]
+    pub mod sessions {}
     #[doc = include_str!("docs/signals.md")]
     pub mod signals {}
 }

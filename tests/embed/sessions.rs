@@ -62,7 +62,8 @@ async fn remember(request: Request<Body>) -> Result<Response<Body>, BoxError> {
     session.insert("path", request.uri().path())?;
     let parts = request.into_parts().0;
     let same = Session::of(&parts).await?;
-    Ok(Response::new(same.to_json().to_string().into()))
+    let fields = serde_json::Value::Object(same.iter().collect());
+    Ok(Response::new(fields.to_string().into()))
 }
 
 #[test]

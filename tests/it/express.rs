@@ -6,75 +6,14 @@ mod morgan;
 /// What Node's packages know: which types are compressed, how encodings are read.
 mod packages;
 
-use std::fs::File;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-
-use tempfile::TempDir;
 
 use crate::harness::decode::{decode_so_far, decoded};
-use crate::harness::{Appserver, Connection, Response, wait};
+use crate::harness::{Appserver, Connection, Express, Response};
 
-/// A running Express app.
-#[derive(Debug)]
-struct Express {
-    child: Child,
-    /// Where its output goes.
-    folder: TempDir,
-    address: SocketAddr,
-}
-
-impl Express {
-    /// Starts `tests/express/app.js` on a free port, with this format of morgan.
-    fn start(format: &str) -> Self {
-        let app = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/express");
-        assert!(
-            app.join("node_modules/express").exists(),
-            "the packages of {} are missing: `npm ci` there installs them, and so does tests/run",
-            app.display()
-        );
-        let folder = TempDir::new().unwrap();
-        let output = File::create(folder.path().join("stdout")).unwrap();
-        let child = Command::new("node")
-            .arg("app.js")
-            .current_dir(&app)
-            .env("NODE_ENV", "test") // errors are not written on standard error
-            .env("MORGAN", format)
-            .stdin(Stdio::null())
-            .stdout(output)
-            .spawn()
-            .expect("node runs");
-        let mut express = Self {
-            child,
-            folder,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-        };
-        let port = wait::until(|| {
-            let lines = express.lines();
-            lines.first()?.strip_prefix("port ")?.parse().ok()
-        });
-        express.address.set_port(port.expect("Express listens"));
-        express
-    }
-
-    fn output(&self) -> PathBuf {
-        self.folder.path().join("stdout")
-    }
-
-    /// What it has written, in whole lines.
-    fn lines(&self) -> Vec<String> {
-        let text = std::fs::read_to_string(self.output()).unwrap_or_default();
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole.lines().map(str::to_owned).collect()
-    }
-}
-
-impl Drop for Express {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The app with the middleware, its log in this format of morgan.
+fn express(format: &str) -> Express {
+    Express::start("app.js", &[("MORGAN", format)])
 }
 
 /// One request for a made response.
@@ -312,7 +251,7 @@ fn expected(case: &Case, express: SocketAddr, our_length: usize) -> Seen {
 
 #[test]
 fn the_same_requests_have_the_same_visible_results() {
-    let express = Express::start("tiny");
+    let express = express("tiny");
     let server = Appserver::fixture().workers(1).start();
     let mut differences = Vec::new();
     for case in cases() {
@@ -348,7 +287,7 @@ fn the_same_requests_have_the_same_visible_results() {
 
 #[test]
 fn the_same_tags_are_fresh() {
-    let express = Express::start("tiny");
+    let express = express("tiny");
     let server = Appserver::fixture().workers(1).start();
     for (tag, known) in [
         ("\"a\"", "\"a\""),
@@ -375,7 +314,7 @@ fn the_same_tags_are_fresh() {
 
 #[test]
 fn events_arrive_one_by_one_from_both() {
-    let express = Express::start("tiny");
+    let express = express("tiny");
     let server = Appserver::fixture().workers(1).start();
     for address in [express.address, server.address()] {
         for coding in ["gzip", "br"] {
@@ -401,7 +340,7 @@ fn events_arrive_one_by_one_from_both() {
 
 #[test]
 fn errors_have_the_same_status_and_type() {
-    let express = Express::start("tiny");
+    let express = express("tiny");
     let site = Appserver::new().file("public/index.html", "home").start();
     let fixture = Appserver::fixture()
         .allow(&["panicked at", "ERROR"])

@@ -56,6 +56,8 @@ mod pid_file;
 mod reload;
 /// More workers and fewer.
 mod scale;
+/// Sessions, alone and beside Express.
+mod session;
 /// Every signal of the guide.
 mod signals;
 /// Workers that hang: taken out of rotation, explained, replaced.

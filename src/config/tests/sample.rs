@@ -96,6 +96,9 @@ fn the_production_example_is_right_too() {
             "production.toml",
             include_str!("../../../config/production.toml"),
         )
+        // What the env file holds.
+        .env("REDIS_URL", "redis://shop:password@redis.internal")
+        .env("SESSION_SECRET", "more than enough of random letters")
         // The account and the folder need not exist here.
         .env("APPSERVER_USER", "")
         .flags(|flags| {

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
-    SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+    RETRY_AFTER, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
 
@@ -102,6 +102,7 @@ impl Containment {
 /// The fields of every answer. Nobody may guess another type from the text, nobody may keep what
 /// a failure said, and a cache has to know that the format was chosen.
 fn describe(headers: &mut HeaderMap, status: StatusCode, media_type: HeaderValue) {
+    headers.remove(CONTENT_LENGTH); // axum has counted the empty body
     headers.insert(CONTENT_TYPE, media_type);
     headers.append(VARY, HeaderValue::from_static("Accept"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

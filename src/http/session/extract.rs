@@ -22,7 +22,12 @@ impl<S: Sync> FromRequestParts<S> for Session {
 impl IntoResponse for SessionError {
     /// Says nothing but the status; the reason is in the log.
     fn into_response(self) -> Response {
-        tracing::error!(error = crate::log::chain(&self), "a session failed");
+        // What the store does is told by whoever asked it, and not for each request.
+        let error = crate::log::chain(&self);
+        match self {
+            Self::Store(_) | Self::Conflict => tracing::debug!(error, "a session failed"),
+            _ => tracing::error!(error, "a session failed"),
+        }
         let mut response = page::page(self.status()).map(axum::body::Body::new);
         if let Some(seconds) = self.retry_after() {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());

@@ -183,12 +183,14 @@ impl Session {
         self.read(all).unwrap_or_default().into_iter()
     }
 
-    /// All fields as a JSON object, without the cookie.
+    /// All of it, as Express' `JSON.stringify(req.session)` has it: `cookie`, with what is known
+    /// about that, and the fields. `null` if there is no session any more.
     ///
-    /// Reads each of them: [`get`](Self::get) is cheaper.
+    /// Reads every field: [`get`](Self::get) is cheaper.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        Value::Object(self.iter().collect())
+        let all = |record: &Record| serde_json::from_slice(&record.to_bytes());
+        self.read(all).and_then(Result::ok).unwrap_or_default()
     }
 
     /// Removes all fields. The session stays, with its id.

@@ -161,14 +161,15 @@ impl Sessions {
         is_due
     }
 
-    /// What to do about an error of the store: nothing, but for the log, or to give up.
+    /// What to do about an error of the store: nothing, but for the log, or to give up. A store
+    /// that is well may not lose a change in silence: a conflict is always told.
     fn forgive(&self, error: SessionError) -> Result<(), SessionError> {
-        let is_passing = matches!(error, SessionError::Store(_) | SessionError::Conflict);
-        if is_passing && self.may_tell() {
+        let is_of_store = matches!(error, SessionError::Store(_));
+        if (is_of_store || matches!(error, SessionError::Conflict)) && self.may_tell() {
             tracing::error!(error = crate::log::chain(&error), "a session was not kept");
         }
         match self.config.on_store_error {
-            OnStoreError::Anonymous if is_passing => Ok(()),
+            OnStoreError::Anonymous if is_of_store => Ok(()),
             _ => Err(error),
         }
     }

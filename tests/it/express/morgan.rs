@@ -1,6 +1,6 @@
 //! The lines of the access log beside those of morgan.
 
-use super::Express;
+use super::express;
 use crate::harness::{Appserver, Connection};
 
 /// A request: method, path, header lines.
@@ -48,7 +48,7 @@ const ON_PURPOSE: [OnPurpose; 3] = [
 
 /// The lines of both for `REQUESTS`, normalised, in pairs.
 fn lines_of_both(format: &str) -> Vec<(String, String)> {
-    let express = Express::start(format);
+    let express = express(format);
     let server = Appserver::fixture()
         .workers(1)
         .config(&format!(

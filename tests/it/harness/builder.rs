@@ -90,7 +90,6 @@ impl Builder {
     }
 
     /// Uses the verbs of this program itself, which embeds the server.
-    #[allow(dead_code, reason = "for the tests of embedding")]
     pub(crate) fn own_verbs(mut self) -> Self {
         self.cli.clone_from(&self.program);
         self

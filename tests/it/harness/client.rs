@@ -312,7 +312,8 @@ impl<S: Read + Write> Connection<S> {
         }
     }
 
-    fn line(&mut self) -> Result<String, Failure> {
+    /// The next line, with its end.
+    pub(crate) fn line(&mut self) -> Result<String, Failure> {
         loop {
             if let Some(end) = find(&self.buffer, b"\r\n") {
                 let line = self.take(end + 2)?;

@@ -5,6 +5,7 @@ mod builder;
 pub(crate) mod client;
 mod command;
 pub(crate) mod decode;
+mod express;
 mod folder;
 mod journal;
 pub(crate) mod load;
@@ -29,6 +30,7 @@ pub(crate) use builder::{
 };
 pub(crate) use client::{Connection, Response};
 pub(crate) use command::{Output, Running};
+pub(crate) use express::Express;
 use folder::Folder;
 pub(crate) use journal::Journal;
 pub(crate) use load::Plan;
@@ -73,7 +75,6 @@ impl Appserver {
     }
 
     /// An example, with its own verbs.
-    #[allow(dead_code, reason = "for the tests of embedding")]
     pub(crate) fn example(name: &str) -> Builder {
         Builder::new(example_program(name)).own_verbs()
     }

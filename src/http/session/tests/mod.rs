@@ -98,7 +98,7 @@ impl Worker {
         let seen = Arc::new(std::sync::Mutex::new(String::new()));
         let told = Arc::clone(&seen);
         self.ask(cookie, async move |session| {
-            *told.lock().unwrap() = session.to_json().to_string();
+            *told.lock().unwrap() = serde_json::Value::Object(session.iter().collect()).to_string();
             Ok(())
         })
         .await;
