@@ -102,7 +102,8 @@ fn what_does_not_go_together_is_said() {
         ),
         (
             "url = 'nowhere'",
-            "3:7: `url`: expected a URL such as \"redis://127.0.0.1:6379\"",
+            "3:7: `url`: a Redis URL begins with redis://, rediss://, redis+unix://, \
+             redis+sentinel://, rediss+sentinel://, redis+cluster:// or rediss+cluster://",
         ),
         (
             "secret = 'x'\nsecret_file = 'y'",

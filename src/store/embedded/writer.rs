@@ -127,11 +127,7 @@ impl Writer {
             let _ = self.open.env.clear_stale_readers();
         }
         match self.commit(&mut batch) {
-            Ok(outcomes) => {
-                for (job, outcome) in batch.into_iter().zip(outcomes) {
-                    let _ = job.answer.send(Ok(outcome)); // nobody waits any more
-                }
-            }
+            Ok(outcomes) => answer(batch, outcomes),
             Err(_) if batch.len() > 1 => {
                 // One of them; the others shall not suffer for it.
                 batch.into_iter().for_each(|job| self.carry(vec![job]));
@@ -169,6 +165,18 @@ impl Writer {
 
     /// Throws away what expires first until the one change in `batch` fits.
     fn make_room(&self, mut batch: Vec<Job>, mut failure: Failure) {
+        // Killed processes may hold pages that nobody needs: to be had at no cost.
+        if self
+            .open
+            .env
+            .clear_stale_readers()
+            .is_ok_and(|freed| freed > 0)
+        {
+            match self.commit(&mut batch) {
+                Ok(outcomes) => return answer(batch, outcomes),
+                Err(other) => failure = other,
+            }
+        }
         let mut rounds = 0;
         let bytes = batch.first().map_or(0, |job| self.needed(&job.change));
         while batch.first().is_some_and(|job| !job.answer.is_closed()) {
@@ -190,12 +198,7 @@ impl Writer {
                 }
             }
             match self.commit(&mut batch) {
-                Ok(outcomes) => {
-                    for (job, outcome) in batch.into_iter().zip(outcomes) {
-                        let _ = job.answer.send(Ok(outcome));
-                    }
-                    return;
-                }
+                Ok(outcomes) => return answer(batch, outcomes),
                 Err(other) => failure = other,
             }
         }
@@ -252,5 +255,12 @@ impl Writer {
             );
         }
         Ok(over + early)
+    }
+}
+
+/// Tells those who have asked what became of their changes.
+fn answer(batch: Vec<Job>, outcomes: Vec<Outcome>) {
+    for (job, outcome) in batch.into_iter().zip(outcomes) {
+        let _ = job.answer.send(Ok(outcome)); // nobody may wait any more
     }
 }
