@@ -287,3 +287,18 @@ async fn a_killed_reader_does_not_hold_pages_for_ever() {
     store.sweep().await.unwrap();
     assert_eq!(readers(), 0, "the sweep has cleared it");
 }
+
+#[tokio::test]
+async fn a_killed_reader_does_not_fill_the_store() {
+    let (folder, store) = store().await;
+    let boot = proc::boot_id().unwrap();
+    store.set(b"kept", "it".into(), LONG).await.unwrap();
+    Other::start(&config(folder.path()), "read", &boot).kill();
+    // Each write takes pages that the killed one might still read; no sweep runs here.
+    let large = Bytes::from(vec![b'x'; 64 << 10]);
+    for _ in 0..200 {
+        store.set(b"changing", large.clone(), LONG).await.unwrap();
+    }
+    assert_eq!(value(&store, "kept").await.as_deref(), Some(&b"it"[..]));
+    assert_eq!(store.evicted(), 0);
+}
