@@ -190,7 +190,8 @@ async fn in_a_cookie_it_is_a_change_like_any_other() {
         // The session may be asked while it is changed.
         let asked = it.clone();
         let add = move |n: Option<u32>| n.unwrap_or(0) + asked.get::<u32>("n").unwrap().unwrap();
-        Ok(assert_eq!(it.update("n", add).await? % 2, 0))
+        assert_eq!(it.update("n", add).await? % 2, 0);
+        Ok(())
     };
     let first = pair(&worker.ask("", twice).await[0]);
     let second = pair(&worker.ask(&first, twice).await[0]);
