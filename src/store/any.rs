@@ -15,7 +15,7 @@ use crate::sys::clock;
 /// What the workers of a server share, and what outlives each of them: values by their keys, in a
 /// file of this machine or in Redis, as `[session]` in the configuration says.
 ///
-/// A handle: clones are the same store. Keys are at most 511 bytes long; those that begin with
+/// A handle: clones are the same store. Keys are at most 503 bytes long; those that begin with
 /// `sess:` are sessions, unless the configuration gives them another prefix. A time to live is
 /// counted in milliseconds; one of less than that is over, and the key is deleted. Every operation
 /// has a deadline, and fails with a [`StoreError`] when that has passed. What was answered with
