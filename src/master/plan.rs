@@ -22,12 +22,12 @@ pub(crate) enum PlanError {
     #[error("cannot run workers as configured: {0}")]
     Identity(String),
     /// The folder of the store cannot be made, or not be given to the workers' user.
-    #[error("cannot make the folder of the store, {dir}: {source}; set dir in [store]", dir = dir.display())]
+    #[error("cannot make the folder of the store, {dir}: {error}; set `dir` in [store]", dir = dir.display())]
     Store {
         /// The folder.
         dir: PathBuf,
-        /// What the system says.
-        source: io::Error,
+        /// What the system says; shown, and so not a source too.
+        error: io::Error,
     },
     /// A secret cannot be made.
     #[error("cannot make a secret for sessions: {0}")]
@@ -49,9 +49,9 @@ impl Plan {
         };
         if config.keeps_store() {
             let dir = &config.store.dir;
-            store_folder::make(dir, identity).map_err(|source| PlanError::Store {
+            store_folder::make(dir, identity).map_err(|error| PlanError::Store {
                 dir: dir.clone(),
-                source,
+                error,
             })?;
         }
         Ok(Self {

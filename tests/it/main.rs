@@ -66,3 +66,5 @@ mod stall;
 mod upgrade;
 /// Real client addresses, security headers, CORS, CSRF, endpoints for probes.
 mod usual;
+/// Sessions in a handler: counters, secrets and stores that change, panics.
+mod visitors;

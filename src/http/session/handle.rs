@@ -132,6 +132,51 @@ impl Session {
         })
     }
 
+    /// Changes a field by what is in it, and saves the session with it: a counter, a list that
+    /// grows. With [`get`](Self::get) and [`insert`](Self::insert), of two requests that count at
+    /// the same time one is lost; here `change` is asked again, with what the other has saved.
+    ///
+    /// What comes back is what the store has. `change` is given `None` where there is no such
+    /// field; it may be asked several times, and should do nothing but reckon. What else has
+    /// changed in the session is saved with it.
+    ///
+    /// ```
+    /// # use appserver::{Session, SessionError};
+    /// async fn add_to_cart(session: &Session) -> Result<u64, SessionError> {
+    ///     session
+    ///         .update("cart", |items: Option<u64>| items.unwrap_or(0) + 1)
+    ///         .await
+    /// }
+    /// ```
+    ///
+    /// With sessions in cookies there is nobody to compare with: the answer that the browser gets
+    /// last counts.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert) and [`save`](Self::save); and when the field is something else
+    /// than a `T`. Then nothing has changed; only, when the store did not answer in time, it may
+    /// have. With `on_store_error = "anonymous"` a store that fails is no error: the change is
+    /// seen by this request, and not kept.
+    pub async fn update<T, F>(&self, key: &str, mut change: F) -> Result<T, SessionError>
+    where
+        T: DeserializeOwned + Serialize + Send,
+        F: FnMut(Option<T>) -> T + Send,
+    {
+        if key == "cookie" {
+            return Err(SessionError::Reserved);
+        }
+        let mut last = None;
+        let _turn = self.slot.turn.lock().await;
+        let mut change = |record: &mut Record| {
+            let value = change(record.read(key).map_err(SessionError::field)?);
+            record.set(key, to_json(&value).map_err(SessionError::field)?);
+            last = Some(value);
+            Ok(())
+        };
+        self.slot.update(&mut change).await?;
+        last.ok_or(SessionError::Gone)
+    }
+
     /// Removes a field; its value, if it was there.
     #[allow(clippy::must_use_candidate, reason = "mostly it is not looked at")]
     pub fn remove(&self, key: &str) -> Option<Value> {

@@ -21,6 +21,7 @@ mod slot;
 mod state;
 #[cfg(test)]
 mod tests;
+mod update;
 mod wire;
 
 pub use cookie::SessionCookie;

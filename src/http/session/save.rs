@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::merge::merge;
 use super::slot::Slot;
 use super::state::{Standing, State};
+use super::update::Change;
 use super::wire::{self, Record, Sid};
 use super::{Event, Keeper, SessionError};
 use crate::store::{Expected, Store, Swap};
@@ -39,6 +40,14 @@ pub(super) fn not_read() -> SessionError {
 impl Slot {
     /// Writes the session, whether or not that is necessary. The turn is the caller's.
     pub(super) async fn write(&self) -> Result<(), SessionError> {
+        self.write_changed(None).await
+    }
+
+    /// The same with a change that is made to what the store then gets, each time it is tried.
+    pub(super) async fn write_changed(
+        &self,
+        change: Option<Change<'_>>,
+    ) -> Result<(), SessionError> {
         let now = wire::now();
         let ttl = self.sessions.config.ttl;
         let draft = self.change(|state| {
@@ -54,23 +63,35 @@ impl Slot {
                 ttl: state.record.cookie.ttl(now, ttl),
             })
         })?;
-        self.check_size(&draft.mine)?;
         match &self.sessions.keeper {
-            Keeper::Store(store, _) => self.write_to(store, draft).await,
-            Keeper::Cookie(_) => self.check_seal(),
+            Keeper::Store(store, _) => self.write_to(store, draft, change).await,
+            Keeper::Cookie(_) => {
+                self.check_size(&draft.mine)?;
+                self.check_seal()
+            }
         }
     }
 
-    async fn write_to(&self, store: &Store, draft: Draft) -> Result<(), SessionError> {
+    async fn write_to(
+        &self,
+        store: &Store,
+        draft: Draft,
+        mut change: Option<Change<'_>>,
+    ) -> Result<(), SessionError> {
         if draft.ttl.is_none() {
             // Its time is over: to write it is to delete it.
             self.delete(&draft.sid).await?;
             self.look(|state| state.standing = Standing::Destroyed);
-            return Ok(());
+            return match change {
+                Some(_) => Err(SessionError::Gone),
+                None => Ok(()),
+            };
         }
         let ttl = draft.ttl.filter(|_| !self.sessions.config.disable_ttl);
         let key = self.sessions.key(&draft.sid);
-        let (mut base, mut next) = (draft.base.clone(), draft.mine.clone());
+        let mut base = draft.base.clone();
+        let mut next = self.changed(draft.mine.clone(), &mut change)?;
+        self.check_size(&next)?;
         for _ in 0..ATTEMPTS {
             let expected = base.map_or(Expected::Nothing, Expected::Value);
             let swap = store
@@ -81,14 +102,19 @@ impl Slot {
                     self.note_saved(&draft, next);
                     return Ok(());
                 }
-                // A write that was given up did happen.
-                Swap::Differs(theirs) if theirs == next => {
+                // Somebody else has made the same change; or, of a session that is new, a write
+                // that was given up did happen. What is counted up must count for both.
+                Swap::Differs(theirs) if theirs == next && change.is_none() => {
+                    if draft.base.is_some() {
+                        self.sessions.count(Event::Conflict);
+                    }
                     self.note_saved(&draft, next);
                     return Ok(());
                 }
                 Swap::Differs(theirs) => {
                     self.sessions.count(Event::Conflict);
                     next = self.merged(draft.base.as_ref(), &draft.mine, &theirs);
+                    next = self.changed(next, &mut change)?;
                     self.check_size(&next)?;
                     base = Some(theirs);
                 }
@@ -99,6 +125,21 @@ impl Slot {
             }
         }
         Err(SessionError::Conflict)
+    }
+
+    /// What is written with the change made to it, if there is one.
+    fn changed(
+        &self,
+        written: Bytes,
+        change: &mut Option<Change<'_>>,
+    ) -> Result<Bytes, SessionError> {
+        let Some(change) = change else {
+            return Ok(written);
+        };
+        let record = self.sessions.read_record(&written, self.is_secure);
+        let mut record = record.ok_or(SessionError::Gone)?; // it was written here
+        change(&mut record)?;
+        Ok(record.to_bytes())
     }
 
     /// Three versions of a session made one.

@@ -26,7 +26,7 @@ pub(super) fn told(error: &Error, dir: &Path) -> StoreError {
 /// Whether there is no room left: in the map, or on the disk.
 pub(super) fn is_full(error: &Error, dir: &Path) -> bool {
     let number = match error {
-        Error::Mdb(MdbError::MapFull | MdbError::TxnFull) => return true,
+        error if is_map_full(error) => return true,
         Error::Mdb(MdbError::Other(number)) => Some(*number), // the system's
         Error::Io(error) => error.raw_os_error(),
         _ => None,
@@ -40,6 +40,11 @@ pub(super) fn is_full(error: &Error, dir: &Path) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether it is the map that is full, and not the disk.
+pub(super) fn is_map_full(error: &Error) -> bool {
+    matches!(error, Error::Mdb(MdbError::MapFull | MdbError::TxnFull))
 }
 
 /// Whether the file itself is not what it should be.

@@ -25,10 +25,10 @@ const LEAST_RESERVE: usize = 512 << 10;
 #[non_exhaustive]
 pub(crate) enum OpenError {
     /// Its folder cannot be used.
-    #[error("cannot open the store: {0}")]
-    Place(#[from] PlaceError),
+    #[error("it cannot be opened: {0}")]
+    Place(PlaceError), // shown, and so not a source too
     /// LMDB cannot open its file.
-    #[error("cannot open the store in {dir}: {what}", dir = dir.display())]
+    #[error("it cannot be opened in {dir}: {what}", dir = dir.display())]
     File {
         /// The folder.
         dir: PathBuf,
@@ -36,16 +36,22 @@ pub(crate) enum OpenError {
         what: String,
     },
     /// There is no thread to write.
-    #[error("cannot start the writer of the store: {0}")]
+    #[error("its writer cannot be started: {0}")]
     Thread(io::Error), // shown, and so not a source too
     /// It takes too long.
-    #[error("the store in {dir} was not open after {after:?}", dir = dir.display())]
+    #[error("in {dir} it was not open after {after:?}", dir = dir.display())]
     Overdue {
         /// The folder.
         dir: PathBuf,
         /// How long it was waited for.
         after: Duration,
     },
+}
+
+impl From<PlaceError> for OpenError {
+    fn from(error: PlaceError) -> Self {
+        Self::Place(error)
+    }
 }
 
 /// The file while it is open.

@@ -43,13 +43,12 @@ const READER: usize = 64;
 #[non_exhaustive]
 pub(crate) enum PlaceError {
     /// The system does not allow something.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: {error}; {}", remedy(error), path = path.display())]
     System {
         /// Of what.
         path: PathBuf,
-        /// What it says.
-        #[source]
-        source: io::Error,
+        /// What it says; shown, and so not a source too.
+        error: io::Error,
     },
     /// Somebody else opens or closes it, for too long.
     #[error("{0}: another process is opening or closing the store, and does not finish")]
@@ -57,6 +56,16 @@ pub(crate) enum PlaceError {
     /// It is open elsewhere, but the mark is not there.
     #[error("{0}: in use, but without a mark: stop what uses it, or delete it")]
     Unmarked(PathBuf),
+}
+
+/// What is to be done about it.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room there, or set `dir` in [store]"
+        }
+        _ => "set `dir` in [store] to a folder that the workers' user may write",
+    }
 }
 
 /// A folder in use.
@@ -99,7 +108,7 @@ impl Place {
     ) -> Result<(Self, Found), PlaceError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
-            move |source| PlaceError::System { path, source }
+            move |error| PlaceError::System { path, error }
         };
         // For an app that opens a store which the master knew nothing of, if its user may.
         let folders = DirBuilder::new().recursive(true).mode(0o700).create(dir);
@@ -239,9 +248,9 @@ impl Place {
         loop {
             match lock(&self.users) {
                 Ok(locked) => return Ok(locked),
-                Err(TryLockError::Error(source)) => {
+                Err(TryLockError::Error(error)) => {
                     let path = self.dir.join(USERS);
-                    return Err(PlaceError::System { path, source });
+                    return Err(PlaceError::System { path, error });
                 }
                 Err(TryLockError::WouldBlock) if Instant::now() >= until => {
                     return Err(PlaceError::Busy(self.dir.clone()));

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::super::StoreError;
 use super::super::Swap;
-use super::fault::{is_damage, is_full, told};
+use super::fault::{is_damage, is_full, is_map_full, told};
 use super::open::Open;
 use super::place::Place;
 use super::record::Moment;
@@ -189,7 +189,7 @@ impl Writer {
                 }
                 Failure::Lmdb(_) => break,
             }
-            match self.evict(bytes) {
+            match self.evict(bytes, &failure) {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {
@@ -222,7 +222,7 @@ impl Writer {
     }
 
     /// Throws `bytes` away, in a transaction of its own; how many records that were.
-    fn evict(&self, bytes: usize) -> heed::Result<usize> {
+    fn evict(&self, bytes: usize, failure: &Failure) -> heed::Result<usize> {
         let mut txn = self.open.env.write_txn()?;
         let now = Moment::now();
         let tables = &self.open.tables;
@@ -248,9 +248,15 @@ impl Writer {
             .evicted
             .fetch_add(early as u64, Ordering::Relaxed);
         if early > 0 && total == 0 {
+            let (what, remedy) = match failure {
+                Failure::Lmdb(error) if !is_map_full(error) => {
+                    ("disk of the store", "make room there, or set `dir`")
+                }
+                _ => ("store", "raise `size`"),
+            };
             tracing::warn!(
-                "the store in {} is full: what expires first is thrown away before its time; \
-                 raise `size` in [store]",
+                "the {what} in {} is full: what expires first is thrown away before its time; \
+                 {remedy} in [store]",
                 self.shared.dir.display()
             );
         }

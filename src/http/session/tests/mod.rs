@@ -3,6 +3,7 @@
 mod keeping;
 mod rules;
 mod sharing;
+mod update;
 
 use std::cell::Cell;
 

@@ -150,3 +150,18 @@ async fn a_folder_that_nobody_has_made_is_made_in_private() {
     }
     assert!(store.close(PATIENCE).await);
 }
+
+#[tokio::test]
+async fn what_is_in_the_way_is_said_once_and_what_to_do_about_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let users = config.dir.join("users");
+    fs::create_dir(&users).unwrap();
+    let error = Embedded::open(&config).await.unwrap_err();
+    let expected = format!(
+        "it cannot be opened: {}: Is a directory (os error 21); set `dir` in [store] to a folder \
+         that the workers' user may write",
+        users.display()
+    );
+    assert_eq!(crate::log::chain(&error), expected);
+}
