@@ -11,6 +11,8 @@ use serde_json::Serializer;
 use serde_json::ser::Formatter;
 use serde_json::value::RawValue;
 
+use super::scan;
+
 /// Names, as UTF-8, and their values, as JSON.
 pub(super) type Members = Vec<(Bytes, Bytes)>;
 
@@ -23,6 +25,9 @@ const MANY: usize = 32;
 /// # Errors
 /// It is no object, or no JSON.
 pub(super) fn members(source: &Bytes, json: &str) -> Result<Members, serde_json::Error> {
+    if let Some(members) = plain(source, json) {
+        return Ok(members);
+    }
     let Object(found) = serde_json::from_str(json)?;
     let is_many = found.len() >= MANY;
     let mut places = std::collections::HashMap::new();
@@ -48,6 +53,20 @@ pub(super) fn members(source: &Bytes, json: &str) -> Result<Members, serde_json:
         }
     }
     Ok(members)
+}
+
+/// The same for objects that are plain, as most are, and have no name twice.
+fn plain(source: &Bytes, json: &str) -> Option<Members> {
+    let mut members = Members::with_capacity(4);
+    for member in scan::members(json)? {
+        let (name, value) = member?;
+        let is_known = members.iter().any(|(known, _)| *known == name);
+        if is_known || members.len() == MANY {
+            return None;
+        }
+        members.push((source.slice_ref(name), source.slice_ref(value)));
+    }
+    Some(members)
 }
 
 /// Writes a member after others, or as the first one.

@@ -9,6 +9,8 @@ use crate::config::{CookiePriority, CookieSameSite, CookieSecure, Session};
 #[derive(Debug, Clone)]
 pub(crate) struct CookieOptions {
     cookie: Cookie,
+    /// The same as JSON.
+    json: Vec<u8>,
     max_age: Option<Duration>,
 }
 
@@ -45,7 +47,19 @@ impl CookieOptions {
             cookie.set_partitioned(true);
         }
         let max_age = Some(config.max_age).filter(|age| !age.is_zero());
-        Self { cookie, max_age }
+        let mut json = Vec::new();
+        cookie.write(&mut json);
+        Self {
+            cookie,
+            json,
+            max_age,
+        }
+    }
+
+    /// The cookie that this JSON is, if it is that of new sessions without an end: most are, and
+    /// need not be read.
+    pub(super) fn recognise(&self, json: &[u8]) -> Option<Cookie> {
+        (json == self.json).then(|| self.cookie.clone())
     }
 
     /// The cookie of a session that begins now.

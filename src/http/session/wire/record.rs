@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::Cookie;
 use super::json::{Members, members, write_member};
+use super::{Cookie, CookieOptions, now};
 
 /// The name that is not the app's.
 const COOKIE: &[u8] = b"cookie";
@@ -39,11 +39,11 @@ impl Record {
     }
 
     /// Reads what is in the store. Where there is no `cookie`, which is an error to Express,
-    /// `missing` gives one.
+    /// it is as `usual`.
     ///
     /// # Errors
     /// It is no session.
-    pub(crate) fn parse(source: &Bytes, missing: impl FnOnce() -> Cookie) -> Result<Self, Corrupt> {
+    pub(crate) fn parse(source: &Bytes, usual: &CookieOptions) -> Result<Self, Corrupt> {
         let json = str::from_utf8(source).ok().ok_or(Corrupt::NotJson)?;
         let mut fields = members(source, json).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Corrupt::NotAnObject,
@@ -51,9 +51,12 @@ impl Record {
         })?;
         let place = fields.iter().position(|(name, _)| name == COOKIE);
         let found = place.map(|place| fields.remove(place).1);
-        let cookie = found.and_then(|json| Cookie::parse(source, str::from_utf8(&json).ok()?));
+        let cookie = found.and_then(|json| {
+            let known = usual.recognise(&json);
+            known.or_else(|| Cookie::parse(source, str::from_utf8(&json).ok()?))
+        });
         Ok(Self {
-            cookie: cookie.unwrap_or_else(missing),
+            cookie: cookie.unwrap_or_else(|| usual.cookie(now())),
             fields,
         })
     }

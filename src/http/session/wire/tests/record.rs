@@ -45,7 +45,7 @@ fn a_record_without_a_cookie_gets_one() {
 
 #[test]
 fn what_is_no_session_is_named() {
-    let parse = |json: &[u8]| Record::parse(&Bytes::copy_from_slice(json), Cookie::usual);
+    let parse = |json: &[u8]| Record::parse(&Bytes::copy_from_slice(json), &usual());
     for json in ["null", "[]", "[{}]", "1", "\"x\"", "true"] {
         assert_eq!(parse(json.as_bytes()), Err(Corrupt::NotAnObject), "{json}");
     }
@@ -169,7 +169,7 @@ proptest! {
             record.set(name, to_json(value).unwrap());
         }
         let bytes = record.to_bytes();
-        let again = Record::parse(&bytes, Cookie::usual).unwrap();
+        let again = Record::parse(&bytes, &usual()).unwrap();
         prop_assert_eq!(&again, &record);
         prop_assert_eq!(again.to_bytes(), bytes);
         for (name, value) in fields.iter().filter(|(name, _)| *name != "cookie") {
@@ -188,14 +188,14 @@ proptest! {
 
     #[test]
     fn no_bytes_are_too_odd(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Record::parse(&Bytes::from(bytes), Cookie::usual);
+        let _ = Record::parse(&Bytes::from(bytes), &usual());
     }
 
     #[test]
     fn no_json_is_too_odd(text in "[{}\\[\\]\",:0-9a-e\\\\ucokie. -]{0,80}") {
-        if let Ok(record) = Record::parse(&Bytes::from(text), Cookie::usual) {
+        if let Ok(record) = Record::parse(&Bytes::from(text), &usual()) {
             let bytes = record.to_bytes();
-            let mut again = Record::parse(&bytes, Cookie::usual).unwrap();
+            let mut again = Record::parse(&bytes, &usual()).unwrap();
             prop_assert_eq!(&again.to_bytes(), &bytes);
             again.cookie.touch(NOW);
             let _ = (again.cookie.expires(), set_cookie("n", "v", &again.cookie));
