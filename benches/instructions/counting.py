@@ -23,7 +23,7 @@ class Trouble(Exception):
 
 
 class Unknown(Trouble):
-    """The program uses a system call that this valgrind does not know."""
+    """What cannot be counted here: a system call that this valgrind does not know, or no Redis."""
 
 
 def count(row: Row, headers: dict[str, str], target: Path, keep: Path | None, key: str) -> int:
@@ -44,16 +44,17 @@ def run(row: Row, headers: dict[str, str], program: Path, requests: int, keep: P
         (scratch / "public").mkdir()
         (scratch / "public/index.html").write_text("<!doctype html>\n<title>hello</title>\n")
         (scratch / "public/1k.bin").write_bytes(bytes(range(256)) * 4)
-        port = free_port()
+        port, redis = free_port(), free_port()
         (scratch / "site.toml").write_text(
             f'listen = ["127.0.0.1:{port}"]\nroot = "public"\n'
             "[workers]\ninstances = 1\nlisten_timeout = '2m'\nstall_timeout = '1m'\nheartbeat_timeout = '10m'\n"
             f"[access_log]\npath = 'access.log'\nformat = 'combined'\n[control]\nsocket = '{scratch}/control.sock'\n"
-            + row.config.replace("{scratch}", folder)
+            + row.config.replace("{scratch}", folder).replace("{redis}", str(redis))
         )
         # Where the files go cannot be an option: the server's title takes the place of its command line.
         words = ["valgrind", "--tool=callgrind", "-q"]
         words += [str(program.resolve()), "--config", str(scratch / "site.toml")]
+        store = start_redis(row, redis)
         server = subprocess.Popen(words, cwd=scratch, stdout=subprocess.DEVNULL, stderr=(scratch / "errors").open("w"))
         try:
             talk(port, row, headers, requests, server)
@@ -67,6 +68,9 @@ def run(row: Row, headers: dict[str, str], program: Path, requests: int, keep: P
             if server.poll() is None:
                 server.kill()
                 server.wait()
+            if store:
+                store.kill()
+                store.wait()
         files = [path for path in scratch.glob("callgrind.out.*") if path.suffix != f".{server.pid}"]
         if not files:
             raise Trouble(f"{row.key}: callgrind has written nothing for the worker")
@@ -76,6 +80,19 @@ def run(row: Row, headers: dict[str, str], program: Path, requests: int, keep: P
             keep.mkdir(parents=True, exist_ok=True)
             shutil.copy(worker, keep / f"{key}.{requests}.callgrind")
         return totals[worker]
+
+
+def start_redis(row: Row, port: int) -> subprocess.Popen[bytes] | None:
+    """The Redis of a row that has one, as soon as it can be asked."""
+    if "{redis}" not in row.config:
+        return None
+    program = shutil.which("redis-server")
+    if not program:
+        raise Unknown(f"{row.key}: redis-server is missing (Debian: apt-get install redis-server)")
+    words = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    store = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    connect(port, store).close()
+    return store
 
 
 def total(path: Path) -> int:

@@ -10,7 +10,7 @@ use crate::config::{CookiePriority, CookieSameSite, CookieSecure, Session};
 pub(crate) struct CookieOptions {
     cookie: Cookie,
     /// The same as JSON.
-    json: Vec<u8>,
+    json: String,
     max_age: Option<Duration>,
 }
 
@@ -51,15 +51,16 @@ impl CookieOptions {
         cookie.write(&mut json);
         Self {
             cookie,
-            json,
+            json: String::from_utf8(json).unwrap_or_default(),
             max_age,
         }
     }
 
-    /// The cookie that this JSON is, if it is that of new sessions without an end: most are, and
-    /// need not be read.
-    pub(super) fn recognise(&self, json: &[u8]) -> Option<Cookie> {
-        (json == self.json).then(|| self.cookie.clone())
+    /// The cookie that this JSON begins with, if it is that of new sessions without an end: most
+    /// are, and need not be read. And what follows it.
+    pub(super) fn recognise_first<'a>(&self, json: &'a str) -> Option<(Cookie, &'a str)> {
+        let rest = json.strip_prefix(&*self.json)?;
+        Some((self.cookie.clone(), rest))
     }
 
     /// The cookie of a session that begins now.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::json::{Members, members, write_member};
+use super::json::{Members, members, more_members, write_member};
 use super::{Cookie, CookieOptions, now};
 
 /// The name that is not the app's.
@@ -45,20 +45,29 @@ impl Record {
     /// It is no session.
     pub(crate) fn parse(source: &Bytes, usual: &CookieOptions) -> Result<Self, Corrupt> {
         let json = str::from_utf8(source).ok().ok_or(Corrupt::NotJson)?;
+        if let Some(record) = Self::usual(source, json, usual) {
+            return Ok(record);
+        }
         let mut fields = members(source, json).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Corrupt::NotAnObject,
             _ => Corrupt::NotJson,
         })?;
         let place = fields.iter().position(|(name, _)| name == COOKIE);
         let found = place.map(|place| fields.remove(place).1);
-        let cookie = found.and_then(|json| {
-            let known = usual.recognise(&json);
-            known.or_else(|| Cookie::parse(source, str::from_utf8(&json).ok()?))
-        });
+        let cookie = found.and_then(|json| Cookie::parse(source, str::from_utf8(&json).ok()?));
         Ok(Self {
             cookie: cookie.unwrap_or_else(|| usual.cookie(now())),
             fields,
         })
+    }
+
+    /// Reads one as it is mostly: as express-session writes it, with a cookie like all others.
+    fn usual(source: &Bytes, json: &str, usual: &CookieOptions) -> Option<Self> {
+        let (cookie, rest) = usual.recognise_first(json.strip_prefix("{\"cookie\":")?)?;
+        let fields = more_members(source, rest)?;
+        // The last one of several is what counts.
+        let is_alone = fields.iter().all(|(name, _)| name != COOKIE);
+        is_alone.then_some(Self { cookie, fields })
     }
 
     /// Writes it as express-session does: `cookie` first, then the fields in their order.

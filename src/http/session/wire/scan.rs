@@ -7,7 +7,7 @@
 const DEEPEST: u32 = 16;
 
 /// A name without its quotes, and its value.
-type Member<'a> = (&'a [u8], &'a [u8]);
+pub(super) type Member<'a> = (&'a [u8], &'a [u8]);
 
 /// The members of an object, in their order, each as it is written; nothing if `json` does not
 /// begin as one. A member that is nothing, which is the last one, says that all of it is not plain.
@@ -18,20 +18,16 @@ pub(super) fn members(json: &str) -> Option<impl Iterator<Item = Option<Member<'
     };
     scan.space();
     scan.byte(b'{')?;
-    let mut is_first = true;
-    let mut is_over = false;
-    Some(std::iter::from_fn(move || {
-        if is_over {
-            return None;
-        }
-        let next = scan.next_member(is_first);
-        is_first = false;
-        is_over = !matches!(next, Some(Some(_)));
-        match next {
-            Some(None) => None,
-            other => Some(other.flatten()),
-        }
-    }))
+    Some(scan.members(true))
+}
+
+/// The same for an object whose first members were read already: `json` is what follows them.
+pub(super) fn more_members(json: &str) -> impl Iterator<Item = Option<Member<'_>>> {
+    let scan = Scan {
+        json: json.as_bytes(),
+        at: 0,
+    };
+    scan.members(false)
 }
 
 struct Scan<'a> {
@@ -41,6 +37,22 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
+    fn members(mut self, mut is_first: bool) -> impl Iterator<Item = Option<Member<'a>>> {
+        let mut is_over = false;
+        std::iter::from_fn(move || {
+            if is_over {
+                return None;
+            }
+            let next = self.next_member(is_first);
+            is_first = false;
+            is_over = !matches!(next, Some(Some(_)));
+            match next {
+                Some(None) => None,
+                other => Some(other.flatten()),
+            }
+        })
+    }
+
     /// The next member; inside, nothing is the end of the object and of all.
     fn next_member(&mut self, is_first: bool) -> Option<Option<Member<'a>>> {
         self.space();
