@@ -44,6 +44,31 @@ fn a_record_without_a_cookie_gets_one() {
 }
 
 #[test]
+fn a_record_with_the_usual_cookie_is_read_like_any_other() {
+    for (json, expected) in [
+        (",\"a\":1}", ",\"a\":1}"),
+        ("}", "}"),
+        (" , \"a\" : [ ] } ", ",\"a\":[ ]}"),
+        (",\"a\":1,\"b\":2,\"a\":3}", ",\"a\":3,\"b\":2}"),
+        (",\"a\":\"\\n\"}", ",\"a\":\"\\n\"}"),
+    ] {
+        let record = parsed(&format!("{{{USUAL}{json}"));
+        assert_eq!(text(&record.to_bytes()), format!("{{{USUAL}{expected}"));
+    }
+    let other = r#""cookie":{"path":"/other"}"#;
+    let record = parsed(&format!("{{{USUAL},\"a\":1,{other}}}"));
+    assert_eq!(text(&record.to_bytes()), format!("{{{other},\"a\":1}}"));
+    let parse = |json: String| Record::parse(&Bytes::from(json), &usual());
+    for rest in ["", "]", ",}", "x}", "\"a\":1}", ",\"a\":1", "}}"] {
+        assert_eq!(
+            parse(format!("{{{USUAL}{rest}")),
+            Err(Corrupt::NotJson),
+            "{rest}"
+        );
+    }
+}
+
+#[test]
 fn what_is_no_session_is_named() {
     let parse = |json: &[u8]| Record::parse(&Bytes::copy_from_slice(json), &usual());
     for json in ["null", "[]", "[{}]", "1", "\"x\"", "true"] {
