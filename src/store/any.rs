@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 #[cfg(test)]
 use super::Memory;
-use super::{Driver, Embedded, Expected, Lease, Page, Redis, StoreError, Swap};
+use super::{Driver, Embedded, Expected, Held, Lease, Page, Redis, StoreError, Swap};
 use crate::scoreboard::{Row, StoreKind, StoreOp};
 use crate::sys::clock;
 
@@ -284,6 +284,10 @@ macro_rules! ask {
 impl Driver for Store {
     async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         ask!(self, GET, driver => driver.get(key))
+    }
+
+    async fn held(&self, key: &[u8]) -> Result<Option<Held>, StoreError> {
+        ask!(self, GET, driver => driver.held(key))
     }
 
     async fn set(&self, key: &[u8], value: Bytes, ttl: Option<Duration>) -> Result<(), StoreError> {

@@ -18,6 +18,7 @@ mod redis;
 
 pub use any::Store;
 pub(crate) use embedded::Embedded;
+use embedded::Moment;
 pub use error::StoreError;
 #[cfg(test)]
 pub(crate) use memory::Memory;
@@ -67,11 +68,42 @@ pub struct Page {
     pub next: Option<Bytes>,
 }
 
+/// What a key holds, and until when.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) value: Bytes,
+    pub(crate) until: Until,
+}
+
+/// When the time of a key is over, as far as its driver knows that without being asked again.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Until(Option<Moment>);
+
+impl Until {
+    /// Whether to touch the key would change anything: what the driver has is near enough else.
+    pub(crate) fn is_moved_by(self, ttl: Duration) -> bool {
+        self.0
+            .is_none_or(|until| until.is_moved_by(Moment::now().after(ttl), ttl))
+    }
+}
+
+impl From<Bytes> for Held {
+    fn from(value: Bytes) -> Self {
+        let until = Until::default();
+        Self { value, until }
+    }
+}
+
 /// What a store can do. Keys are at most [`LONGEST_KEY`] bytes long. A time to live of less than a
 /// millisecond is over: the key is deleted. A key whose time is over is not there.
-pub(crate) trait Driver {
+pub(crate) trait Driver: Sync {
     /// The value of a key.
     fn get(&self, key: &[u8]) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;
+
+    /// The same, and how long the key stays, where that costs nothing more.
+    fn held(&self, key: &[u8]) -> impl Future<Output = Result<Option<Held>, StoreError>> + Send {
+        async { Ok(self.get(key).await?.map(Held::from)) }
+    }
 
     /// Sets a key, whatever it held. Without `ttl` it stays until it is deleted.
     fn set(

@@ -25,8 +25,17 @@ pub(super) async fn finish(slot: Arc<Slot>, answer: Answer) -> Answer {
         },
         false => slot.conclude().await,
     };
-    match (answer, concluded) {
-        (Ok(mut response), Ok(cookie)) => {
+    match concluded {
+        Ok(cookie) => announce(slot, answer, cookie),
+        // If the site has failed, that is what is said.
+        Err(error) => answer.and(Err(Rejection::of_error(error.into()))),
+    }
+}
+
+/// Sends the cookie with the answer. Whatever the site has left behind must be gone.
+pub(super) fn announce(slot: Arc<Slot>, answer: Answer, cookie: Option<HeaderValue>) -> Answer {
+    match (answer, cookie) {
+        (Ok(mut response), cookie) => {
             if let Some(cookie) = cookie {
                 response.headers_mut().append(SET_COOKIE, cookie);
             }
@@ -38,14 +47,31 @@ pub(super) async fn finish(slot: Arc<Slot>, answer: Answer) -> Answer {
                 false => response,
             })
         }
-        (Ok(_), Err(error)) => Err(Rejection::of_error(error.into())),
-        // The site has failed, and says why.
-        (Err(rejection), Ok(Some(cookie))) => Err(rejection.with_cookie(cookie)),
-        (Err(rejection), _) => Err(rejection),
+        (Err(rejection), Some(cookie)) => Err(rejection.with_cookie(cookie)),
+        (Err(rejection), None) => Err(rejection),
     }
 }
 
 impl Slot {
+    /// The same as [`conclude`](Self::conclude) where nobody has to be waited for: the session is as
+    /// it was, and the store keeps it for long enough. Nothing where that is not so.
+    pub(super) fn settle(&self) -> Option<Option<HeaderValue>> {
+        if self.sessions.is_eager() || matches!(self.sessions.keeper, Keeper::Cookie(_)) {
+            return None;
+        }
+        let _turn = self.turn.try_lock().ok()?;
+        let rules = self.sessions.rules;
+        let Some((fate, standing)) = self.look(|state| (state.fate(rules), state.standing)) else {
+            return Some(None);
+        };
+        let is_done = match fate {
+            Fate::Save => false,
+            Fate::Touch => self.time_to_give().is_none(),
+            Fate::Leave => !self.is_to_be_destroyed(standing),
+        };
+        is_done.then(|| self.cookie())
+    }
+
     /// Does with the session what is to be done at the end; the cookie, if one is to be sent.
     async fn conclude(&self) -> Result<Option<HeaderValue>, SessionError> {
         let _turn = self.turn.lock().await;
@@ -91,12 +117,12 @@ impl Slot {
         let Keeper::Store(_, secrets) = &self.sessions.keeper else {
             return None;
         };
-        let (rules, now) = (self.sessions.rules, wire::now());
+        let rules = self.sessions.rules;
         self.look(|state| {
             if !state.needs_cookie(rules) || (state.record.cookie.is_secure() && !self.is_secure) {
                 return None;
             }
-            state.touch(now);
+            state.touch(wire::now());
             state.is_announced = true;
             let value = secrets.sign(&state.sid);
             set_cookie(&self.sessions.config.cookie, &value, &state.record.cookie)

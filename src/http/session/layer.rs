@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 
 use super::Sessions;
 use super::current::{self, Current, during};
-use super::finish::finish;
+use super::finish::{announce, finish};
 use super::slot::Slot;
 use crate::http::{Body, Rejection, TryServe, real_ip};
 
@@ -72,6 +72,8 @@ pin_project! {
             // Taken when it has answered.
             current: Option<Current>,
         },
+        /// There is nothing more to come.
+        Over,
         /// The site has answered; its session is brought to its end.
         Ending {
             ending: LocalBoxFuture<'static, Result<Response<Body>, Rejection>>,
@@ -89,6 +91,7 @@ where
         let (slot, answer) = match self.as_mut().project() {
             Projection::Off { inner } => return inner.poll(cx),
             Projection::Ending { ending } => return ending.as_mut().poll(cx),
+            Projection::Over => return Poll::Pending,
             Projection::On { inner, current } => {
                 let answer = ready!(during(current, || inner.poll(cx)));
                 match current.take().and_then(|current| current.slot) {
@@ -98,8 +101,12 @@ where
             }
         };
         // What the site leaves behind is dropped here, and what it held of the session with it.
+        self.set(Self::Over);
+        if let Some(cookie) = slot.settle() {
+            return Poll::Ready(announce(slot, answer, cookie));
+        }
         self.set(Self::Ending {
-            ending: Box::pin(async { finish(slot, answer).await }),
+            ending: Box::pin(finish(slot, answer)),
         });
         match self.project() {
             Projection::Ending { ending } => ending.as_mut().poll(cx),

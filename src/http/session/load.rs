@@ -9,15 +9,14 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use bytes::Bytes;
 use futures_util::future::poll_immediate;
 use tokio::sync::Notify;
 
 use super::wire::Sid;
-use crate::store::{Store, StoreError};
+use crate::store::{Driver, Held, Store, StoreError};
 
 /// What a read came to.
-type Outcome = Result<Option<Bytes>, Arc<StoreError>>;
+type Outcome = Result<Option<Held>, Arc<StoreError>>;
 
 /// The reads of a worker that are under way.
 #[derive(Debug, Default)]
@@ -41,7 +40,7 @@ struct Flight {
 }
 
 impl Loads {
-    /// The bytes of the session `sid`, which `store` has under `key`.
+    /// What is kept of the session `sid`, which `store` has under `key`.
     pub(super) async fn get(&self, store: &Store, sid: &Sid, key: &[u8]) -> Outcome {
         let mut came = None;
         loop {
@@ -69,7 +68,7 @@ impl Loads {
 
     /// Reads; what is not there at once, others can wait for.
     async fn read(&self, store: &Store, sid: &Sid, key: &[u8], turn: u64) -> Outcome {
-        let mut read = pin!(store.get(key));
+        let mut read = pin!(store.held(key));
         // Nothing comes between: the embedded store answers here.
         let flying = match poll_immediate(&mut read).await {
             Some(outcome) => return outcome.map_err(Arc::new),

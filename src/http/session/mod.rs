@@ -129,8 +129,7 @@ impl Sessions {
     }
 
     fn read_record(&self, bytes: &Bytes, is_secure: bool) -> Option<Record> {
-        let missing = || self.cookies[usize::from(is_secure)].cookie(wire::now());
-        match Record::parse(bytes, missing) {
+        match Record::parse(bytes, &self.cookies[usize::from(is_secure)]) {
             Ok(record) => Some(record),
             Err(error) => {
                 self.count(Event::Corrupt);

@@ -5,6 +5,7 @@ use super::slot::{Presented, Slot};
 use super::state::{Standing, State};
 use super::wire::{self, Sid};
 use super::{Event, Keeper, SessionError};
+use crate::store::Until;
 
 impl Slot {
     /// Deletes what the store has of the session. The turn is the caller's, here and below.
@@ -51,7 +52,7 @@ impl Slot {
         let theirs = match &stored {
             Some(sid) if self.store().is_some() => {
                 let theirs = self.read(sid).await?;
-                Some(theirs.ok_or_else(|| self.lose())?)
+                Some(theirs.ok_or_else(|| self.lose())?.value)
             }
             _ => None,
         };
@@ -66,6 +67,7 @@ impl Slot {
                 }
             }
             state.sid = next;
+            state.until = Until::default();
             state.is_new = true;
             state.changed();
             Ok(())
@@ -87,15 +89,16 @@ impl Slot {
             _ => Err(SessionError::Gone),
         });
         let (sid, stored) = asked.unwrap_or(Err(SessionError::Gone))?;
-        let bytes = match (&self.sessions.keeper, stored) {
+        let held = match (&self.sessions.keeper, stored) {
             (_, None) => return Err(SessionError::Gone), // never saved
             (Keeper::Store(..), Some(_)) => self.read(&sid).await?.ok_or_else(|| self.lose())?,
-            (Keeper::Cookie(_), Some(stored)) => stored,
+            (Keeper::Cookie(_), Some(stored)) => stored.into(),
         };
-        let found = self.found(&sid, bytes).ok_or(SessionError::Gone)?;
+        let found = self.found(&sid, held).ok_or(SessionError::Gone)?;
         self.change(|state| {
             state.record = found.record;
             state.stored = found.stored;
+            state.until = found.until;
             state.is_unsaved = found.is_unsaved;
             state.is_modified = state.is_new;
             state.is_touched = false;

@@ -12,7 +12,7 @@ use super::state::{Standing, State};
 use super::update::Change;
 use super::wire::{self, Record, Sid};
 use super::{Event, Keeper, SessionError};
-use crate::store::{Expected, Store, Swap};
+use crate::store::{Expected, Store, Swap, Until};
 
 /// How often others may come between before a save is given up. Each time one of them has got on,
 /// so only very many at once bring a request that far: of eight that never stop, one in 25 million.
@@ -163,6 +163,7 @@ impl Slot {
                 state.record = self.caught_up(state, draft, merged, is_changed);
             }
             state.stored = Some(saved);
+            state.until = Until::default();
             state.is_unsaved = is_changed;
         });
     }
@@ -178,26 +179,37 @@ impl Slot {
 
     /// Gives the session more time in the store.
     pub(super) async fn prolong(&self) -> Result<(), SessionError> {
-        let (now, config) = (wire::now(), &self.sessions.config);
-        let asked = self.look(|state| {
-            state.touch(now);
-            (state.sid.clone(), state.record.cookie.ttl(now, config.ttl))
-        });
-        let (Some((sid, ttl)), Some(store)) = (asked, self.store()) else {
-            return Ok(());
-        };
-        match ttl {
-            Some(_) if config.disable_ttl => {}
-            Some(ttl) => {
+        let sid = || self.look(|state| state.sid.clone());
+        match (self.time_to_give(), self.store()) {
+            (Some(Some(ttl)), Some(store)) => {
+                let Some(sid) = sid() else { return Ok(()) };
                 let touched = store.touch(&self.sessions.key(&sid), ttl).await;
                 touched.map_err(SessionError::store)?;
             }
-            None => {
+            (Some(None), Some(_)) => {
+                let Some(sid) = sid() else { return Ok(()) };
                 self.delete(&sid).await?;
                 self.look(|state| state.standing = Standing::Destroyed);
             }
+            _ => {}
         }
         Ok(())
+    }
+
+    /// How much time the session is to have in the store from now on, which may be none; nothing
+    /// is what it has already.
+    pub(super) fn time_to_give(&self) -> Option<Option<Duration>> {
+        let config = &self.sessions.config;
+        let (ttl, until) = self.look(|state| {
+            let cookie = &state.record.cookie;
+            let ttl = match state.is_touched {
+                true => cookie.ttl(wire::now(), config.ttl),
+                false => cookie.full_ttl(config.ttl),
+            };
+            (ttl, state.until)
+        })?;
+        let is_due = ttl.is_none_or(|ttl| !config.disable_ttl && until.is_moved_by(ttl));
+        is_due.then_some(ttl)
     }
 
     fn check_size(&self, record: &Bytes) -> Result<(), SessionError> {

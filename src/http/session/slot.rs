@@ -9,7 +9,7 @@ use tokio::sync;
 use super::state::{Standing, State};
 use super::wire::{self, Millis, Sid, cookies};
 use super::{Keeper, SessionError, Sessions};
-use crate::store::Store;
+use crate::store::{Held, Store};
 
 /// What a request, its handler and the body of its answer share of a session.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl Slot {
             Presented::Nothing => self.begin()?,
             Presented::Id(sid) => self.find(sid).await?,
             Presented::Whole { sid, record, .. } => self
-                .found(sid, record.clone())
+                .found(sid, record.clone().into())
                 .map_or_else(|| self.begin(), Ok)?,
         };
         self.put(state);
@@ -107,7 +107,7 @@ impl Slot {
 
     async fn find(&self, sid: &Sid) -> Result<State, SessionError> {
         match self.read(sid).await {
-            Ok(Some(bytes)) => self.found(sid, bytes).map_or_else(|| self.begin(), Ok),
+            Ok(Some(held)) => self.found(sid, held).map_or_else(|| self.begin(), Ok),
             Ok(None) => self.begin(),
             Err(error) => {
                 self.sessions.forgive(error)?;
@@ -119,19 +119,14 @@ impl Slot {
         }
     }
 
-    /// The session in these bytes, if there is one.
-    pub(super) fn found(&self, sid: &Sid, bytes: Bytes) -> Option<State> {
-        let record = self.sessions.read_record(&bytes, self.is_secure)?;
-        Some(State::found(
-            sid.clone(),
-            record,
-            bytes,
-            self.sessions.rules,
-        ))
+    /// The session in what the store has, if there is one.
+    pub(super) fn found(&self, sid: &Sid, held: Held) -> Option<State> {
+        let record = self.sessions.read_record(&held.value, self.is_secure)?;
+        Some(State::found(sid.clone(), record, held, self.sessions.rules))
     }
 
     /// What the store has of a session.
-    pub(super) async fn read(&self, sid: &Sid) -> Result<Option<Bytes>, SessionError> {
+    pub(super) async fn read(&self, sid: &Sid) -> Result<Option<Held>, SessionError> {
         let Keeper::Store(store, _) = &self.sessions.keeper else {
             return Ok(None);
         };

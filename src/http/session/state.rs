@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::wire::{Millis, Record, Sid};
+use crate::store::{Held, Until};
 
 /// What a request knows of its session.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(super) struct State {
     pub(super) record: Record,
     /// The bytes that the store has, as far as is known; none if the session is not there yet.
     pub(super) stored: Option<Bytes>,
+    /// How long the store keeps it as it is, as far as is known.
+    pub(super) until: Until,
     /// Whether the browser did not name it: express-session's `cookieId !== req.sessionID`.
     pub(super) is_new: bool,
     /// Whether it differs from what the request began with: `isModified`.
@@ -82,6 +85,7 @@ impl State {
             sid,
             record,
             stored: None,
+            until: Until::default(),
             is_new: true,
             is_modified: false,
             is_unsaved: true,
@@ -95,9 +99,10 @@ impl State {
     }
 
     /// One that the browser named, and the store has.
-    pub(super) fn found(sid: Sid, record: Record, stored: Bytes, rules: Rules) -> Self {
+    pub(super) fn found(sid: Sid, record: Record, held: Held, rules: Rules) -> Self {
         Self {
-            stored: Some(stored),
+            stored: Some(held.value),
+            until: held.until,
             is_new: false,
             is_unsaved: rules.resave,
             ..Self::new(sid, record)
@@ -189,7 +194,12 @@ mod tests {
     }
 
     fn found(max_age: Option<u64>, rules: Rules) -> State {
-        State::found(Sid::new().unwrap(), record(max_age), Bytes::new(), rules)
+        State::found(
+            Sid::new().unwrap(),
+            record(max_age),
+            Bytes::new().into(),
+            rules,
+        )
     }
 
     /// What happens to a session, and whether its cookie is sent.

@@ -18,6 +18,7 @@ mod tests;
 mod writer;
 
 pub(crate) use open::OpenError;
+pub(super) use record::Moment;
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -30,10 +31,10 @@ use heed::RoTxn;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
-use self::record::{Moment, Record};
+use self::record::Record;
 use self::tables::{Change, Outcome, Tables, weight};
 use self::writer::{Job, Shared, Writer};
-use super::{Driver, Expected, LONGEST_KEY, Lease, Page, StoreError, Swap};
+use super::{Driver, Expected, Held, LONGEST_KEY, Lease, Page, StoreError, Swap, Until};
 use crate::config;
 use crate::sys::proc;
 
@@ -230,10 +231,17 @@ impl Embedded {
 
 impl Driver for Embedded {
     async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.held(key).await?.map(|held| held.value))
+    }
+
+    async fn held(&self, key: &[u8]) -> Result<Option<Held>, StoreError> {
         Self::check(key)?;
         self.read(|tables, txn| {
             let record = tables.get(txn, key, Moment::now())?;
-            Ok(record.map(|record| Bytes::copy_from_slice(record.value)))
+            Ok(record.map(|record| Held {
+                value: Bytes::copy_from_slice(record.value),
+                until: Until(Some(record.until)),
+            }))
         })
     }
 
@@ -248,7 +256,7 @@ impl Driver for Embedded {
         Self::check(key)?;
         let now = Moment::now();
         let until = now.after(ttl);
-        let is_moved = |record: Record<'_>| record.is_moved_by(until, ttl);
+        let is_moved = |record: Record<'_>| record.until.is_moved_by(until, ttl);
         // Most touches find that nothing is to be written: those do not wait.
         let found = self.read(|tables, txn| Ok(tables.get(txn, key, now)?.map(is_moved)))?;
         match found {

@@ -16,19 +16,19 @@ pub(super) const MOMENT: usize = size_of::<u64>();
 
 /// Milliseconds since 1970, by the clock on the wall: the only one that goes on over a reboot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Moment(pub(super) u64);
+pub(crate) struct Moment(pub(super) u64);
 
 impl Moment {
     /// Of what does not expire.
     pub(super) const NEVER: Self = Self(u64::MAX);
 
-    pub(super) fn now() -> Self {
+    pub(crate) fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Self(clock::millis(since.unwrap_or_default()))
     }
 
     /// After `ttl` from now on, but never [`NEVER`](Self::NEVER).
-    pub(super) fn after(self, ttl: Duration) -> Self {
+    pub(crate) fn after(self, ttl: Duration) -> Self {
         Self(
             self.0
                 .saturating_add(clock::millis(ttl))
@@ -39,6 +39,12 @@ impl Moment {
     /// Whether it is over.
     pub(super) fn is_past(self, now: Self) -> bool {
         self <= now
+    }
+
+    /// Whether to move the end of a record from here to `until`, `ttl` from now, is worth a write:
+    /// the index by expiry costs two. A key may die early by a twentieth, but never late.
+    pub(crate) fn is_moved_by(self, until: Self, ttl: Duration) -> bool {
+        until < self || until.0 - self.0 > clock::millis(ttl) / 20
     }
 }
 
@@ -65,12 +71,6 @@ impl<'a> Record<'a> {
         let mut header = [VERSION; HEADER];
         header[1..].copy_from_slice(&until.0.to_be_bytes());
         header
-    }
-
-    /// Whether a touch with a time to live of `ttl` until `until` is worth a write: the index by
-    /// expiry costs two. A key may die early by a twentieth, but never late.
-    pub(super) fn is_moved_by(&self, until: Moment, ttl: Duration) -> bool {
-        until < self.until || until.0 - self.until.0 > clock::millis(ttl) / 20
     }
 }
 
@@ -117,10 +117,7 @@ mod tests {
 
     #[test]
     fn a_touch_is_written_when_it_moves_the_end_by_more_than_a_twentieth() {
-        let record = Record {
-            until: Moment(10_000),
-            value: b"",
-        };
+        let end = Moment(10_000);
         let ttl = Duration::from_millis(1_000);
         for (until, expected) in [
             (9_999, true), // shortened: it must not live on
@@ -128,13 +125,9 @@ mod tests {
             (10_050, false),
             (10_051, true),
         ] {
-            assert_eq!(record.is_moved_by(Moment(until), ttl), expected, "{until}");
+            assert_eq!(end.is_moved_by(Moment(until), ttl), expected, "{until}");
         }
-        let eternal = Record {
-            until: Moment::NEVER,
-            value: b"",
-        };
-        assert!(eternal.is_moved_by(Moment(1), ttl));
+        assert!(Moment::NEVER.is_moved_by(Moment(1), ttl));
     }
 
     #[test]

@@ -159,7 +159,7 @@ impl Tables {
                 let Some(record) = self.get(txn, key, now)? else {
                     return Ok(Outcome::Was(false));
                 };
-                if record.is_moved_by(*until, *ttl) {
+                if record.until.is_moved_by(*until, *ttl) {
                     let value = record.value.to_vec();
                     self.put(txn, key, &value, *until, now)?;
                 }

@@ -154,8 +154,7 @@ impl Redis {
         let deadline = self.deadline();
         let mut set = set(key, value, ttl);
         set.arg("NX");
-        let mut get = redis::cmd("GET");
-        get.arg(key);
+        let get = get(key);
         for _ in 0..MOST_TURNS {
             if self.ask(deadline, &set).await? != Value::Nil {
                 return Ok(Swap::Done);
@@ -174,10 +173,7 @@ const NO_SCRIPT: &str = "NOSCRIPT";
 impl Driver for Redis {
     async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         fits(key)?;
-        bytes(
-            self.ask(self.deadline(), redis::cmd("GET").arg(key))
-                .await?,
-        )
+        bytes(self.ask(self.deadline(), &get(key)).await?)
     }
 
     async fn set(&self, key: &[u8], value: Bytes, ttl: Option<Duration>) -> Result<(), StoreError> {
@@ -304,8 +300,8 @@ fn in_units<T>(ttl: Duration, seconds: T, milli: T) -> (T, u64) {
 }
 
 fn set(key: &[u8], value: &[u8], ttl: Option<Duration>) -> Cmd {
-    let mut command = redis::cmd("SET");
-    command.arg(key).arg(value);
+    let mut command = Cmd::with_capacity(5, key.len() + value.len() + 32);
+    command.arg("SET").arg(key).arg(value);
     if let Some(ttl) = ttl {
         let (unit, number) = in_units(ttl, "EX", "PX");
         command.arg(unit).arg(number);
@@ -313,9 +309,17 @@ fn set(key: &[u8], value: &[u8], ttl: Option<Duration>) -> Cmd {
     command
 }
 
+fn get(key: &[u8]) -> Cmd {
+    one("GET", key)
+}
+
 fn delete(key: &[u8]) -> Cmd {
-    let mut command = redis::cmd("DEL");
-    command.arg(key);
+    one("DEL", key)
+}
+
+fn one(name: &str, key: &[u8]) -> Cmd {
+    let mut command = Cmd::with_capacity(2, name.len() + key.len());
+    command.arg(name).arg(key);
     command
 }
 

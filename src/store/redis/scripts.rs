@@ -47,8 +47,10 @@ impl Lua {
 }
 
 fn call(name: &str, script: &str, key: &[u8], arguments: &[&[u8]]) -> Cmd {
-    let mut command = redis::cmd(name);
-    command.arg(script).arg(1).arg(key);
+    let values: usize = arguments.iter().map(|argument| argument.len()).sum();
+    let size = name.len() + script.len() + 1 + key.len() + values;
+    let mut command = Cmd::with_capacity(4 + arguments.len(), size);
+    command.arg(name).arg(script).arg(1).arg(key);
     for argument in arguments {
         command.arg(*argument);
     }

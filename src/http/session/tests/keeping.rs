@@ -4,6 +4,8 @@ use http::StatusCode;
 
 use super::*;
 use crate::config::{OnStoreError, SessionStore, Unset};
+use crate::scoreboard::{RowId, Scoreboard, SlotId};
+use crate::store::Embedded;
 
 #[tokio::test]
 async fn regenerate_is_another_session_and_renew_id_the_same_by_another_name() {
@@ -250,4 +252,45 @@ async fn a_session_in_a_cookie_needs_no_store() {
     let forged = cookie.replace(&cookie[40..44], "AAAA");
     assert_eq!(worker.fields(&forged).await, "{}");
     assert!(worker.calls().is_empty());
+}
+
+/// What `ask` has the embedded store do: reads, touches.
+async fn asked_of_the_file(hours: u64, ask: &str) -> (u64, u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = config::Store {
+        dir: folder.path().to_owned(),
+        ..Default::default()
+    };
+    let board: &'static Scoreboard = Box::leak(Box::new(Scoreboard::create().unwrap()));
+    let row = board.row(RowId(0));
+    row.open_for(SlotId(0), 1);
+    let store = Store::new(Embedded::open(&store).await.unwrap(), Some(row));
+    let json = r#"{"cookie":{"originalMaxAge":7200000},"n":1}"#;
+    let ttl = std::time::Duration::from_hours(hours);
+    store
+        .set(format!("sess:{ask}"), json, Some(ttl))
+        .await
+        .unwrap();
+    let worker = Worker::over(store);
+    let sid = Sid::from_text(ask).unwrap();
+    let cookie = match &worker.sessions.keeper {
+        Keeper::Store(_, secrets) => format!("connect.sid={}", secrets.sign(&sid)),
+        Keeper::Cookie(_) => unreachable!(),
+    };
+    let sent = worker
+        .ask(&cookie, async |session| {
+            assert_eq!(session.get("n")?, Some(1));
+            Ok(())
+        })
+        .await;
+    assert!(sent.is_empty());
+    let ops = serde_json::to_value(row.counters().session.ops).unwrap();
+    let count = |name: &str| ops[name]["ok"].as_u64().unwrap();
+    (count("get"), count("touch"))
+}
+
+#[tokio::test]
+async fn a_session_that_the_file_keeps_for_long_enough_is_not_touched() {
+    assert_eq!(asked_of_the_file(2, "fresh").await, (1, 0));
+    assert_eq!(asked_of_the_file(1, "old").await, (1, 1));
 }

@@ -60,6 +60,18 @@ impl Worker {
         }
     }
 
+    /// One with this store, and a map that nobody asks.
+    fn over(store: Store) -> Self {
+        let config = config::Session {
+            secret: vec![Secret::new("keyboard cat")],
+            ..Default::default()
+        };
+        Self {
+            memory: Memory::default(),
+            sessions: Sessions::new(&config, Some(store), None).unwrap(),
+        }
+    }
+
     /// The layer's answer.
     async fn try_ask<F, Fut>(&self, request: Request<Body>, handle: F) -> Answer
     where

@@ -11,6 +11,8 @@ use serde_json::Serializer;
 use serde_json::ser::Formatter;
 use serde_json::value::RawValue;
 
+use super::scan;
+
 /// Names, as UTF-8, and their values, as JSON.
 pub(super) type Members = Vec<(Bytes, Bytes)>;
 
@@ -23,6 +25,9 @@ const MANY: usize = 32;
 /// # Errors
 /// It is no object, or no JSON.
 pub(super) fn members(source: &Bytes, json: &str) -> Result<Members, serde_json::Error> {
+    if let Some(members) = scan::members(json).and_then(|found| plain(source, found)) {
+        return Ok(members);
+    }
     let Object(found) = serde_json::from_str(json)?;
     let is_many = found.len() >= MANY;
     let mut places = std::collections::HashMap::new();
@@ -50,13 +55,45 @@ pub(super) fn members(source: &Bytes, json: &str) -> Result<Members, serde_json:
     Ok(members)
 }
 
+/// The members after the first ones, `json` being what follows those; nothing if they are not
+/// plain.
+pub(super) fn more_members(source: &Bytes, json: &str) -> Option<Members> {
+    plain(source, scan::more_members(json))
+}
+
+/// The members that are found, if they are plain, as most are, and have no name twice.
+fn plain<'a>(
+    source: &Bytes,
+    found: impl Iterator<Item = Option<scan::Member<'a>>>,
+) -> Option<Members> {
+    let mut members = Members::with_capacity(4);
+    for member in found {
+        let (name, value) = member?;
+        let is_known = members.iter().any(|(known, _)| *known == name);
+        if is_known || members.len() == MANY {
+            return None;
+        }
+        members.push((source.slice_ref(name), source.slice_ref(value)));
+    }
+    Some(members)
+}
+
 /// Writes a member after others, or as the first one.
 pub(super) fn write_member(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     if out.last() != Some(&b'{') {
         out.push(b',');
     }
-    // A Vec takes everything, and names are UTF-8.
-    let _ = serde_json::to_writer(&mut *out, str::from_utf8(name).unwrap_or_default());
+    if name
+        .iter()
+        .any(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
+    {
+        // A Vec takes everything, and names are UTF-8.
+        let _ = serde_json::to_writer(&mut *out, str::from_utf8(name).unwrap_or_default());
+    } else {
+        out.push(b'"');
+        out.extend_from_slice(name);
+        out.push(b'"');
+    }
     out.push(b':');
     out.extend_from_slice(value);
 }

@@ -7,6 +7,7 @@ mod cookies;
 mod json;
 mod options;
 mod record;
+mod scan;
 mod sealed;
 mod secrets;
 mod set_cookie;

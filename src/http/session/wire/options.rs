@@ -9,6 +9,8 @@ use crate::config::{CookiePriority, CookieSameSite, CookieSecure, Session};
 #[derive(Debug, Clone)]
 pub(crate) struct CookieOptions {
     cookie: Cookie,
+    /// The same as JSON.
+    json: String,
     max_age: Option<Duration>,
 }
 
@@ -45,7 +47,20 @@ impl CookieOptions {
             cookie.set_partitioned(true);
         }
         let max_age = Some(config.max_age).filter(|age| !age.is_zero());
-        Self { cookie, max_age }
+        let mut json = Vec::new();
+        cookie.write(&mut json);
+        Self {
+            cookie,
+            json: String::from_utf8(json).unwrap_or_default(),
+            max_age,
+        }
+    }
+
+    /// The cookie that this JSON begins with, if it is that of new sessions without an end: most
+    /// are, and need not be read. And what follows it.
+    pub(super) fn recognise_first<'a>(&self, json: &'a str) -> Option<(Cookie, &'a str)> {
+        let rest = json.strip_prefix(&*self.json)?;
+        Some((self.cookie.clone(), rest))
     }
 
     /// The cookie of a session that begins now.

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::Cookie;
-use super::json::{Members, members, write_member};
+use super::json::{Members, members, more_members, write_member};
+use super::{Cookie, CookieOptions, now};
 
 /// The name that is not the app's.
 const COOKIE: &[u8] = b"cookie";
@@ -39,12 +39,15 @@ impl Record {
     }
 
     /// Reads what is in the store. Where there is no `cookie`, which is an error to Express,
-    /// `missing` gives one.
+    /// it is as `usual`.
     ///
     /// # Errors
     /// It is no session.
-    pub(crate) fn parse(source: &Bytes, missing: impl FnOnce() -> Cookie) -> Result<Self, Corrupt> {
+    pub(crate) fn parse(source: &Bytes, usual: &CookieOptions) -> Result<Self, Corrupt> {
         let json = str::from_utf8(source).ok().ok_or(Corrupt::NotJson)?;
+        if let Some(record) = Self::usual(source, json, usual) {
+            return Ok(record);
+        }
         let mut fields = members(source, json).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Corrupt::NotAnObject,
             _ => Corrupt::NotJson,
@@ -53,9 +56,18 @@ impl Record {
         let found = place.map(|place| fields.remove(place).1);
         let cookie = found.and_then(|json| Cookie::parse(source, str::from_utf8(&json).ok()?));
         Ok(Self {
-            cookie: cookie.unwrap_or_else(missing),
+            cookie: cookie.unwrap_or_else(|| usual.cookie(now())),
             fields,
         })
+    }
+
+    /// Reads one as it is mostly: as express-session writes it, with a cookie like all others.
+    fn usual(source: &Bytes, json: &str, usual: &CookieOptions) -> Option<Self> {
+        let (cookie, rest) = usual.recognise_first(json.strip_prefix("{\"cookie\":")?)?;
+        let fields = more_members(source, rest)?;
+        // The last one of several is what counts.
+        let is_alone = fields.iter().all(|(name, _)| name != COOKIE);
+        is_alone.then_some(Self { cookie, fields })
     }
 
     /// Writes it as express-session does: `cookie` first, then the fields in their order.

@@ -112,23 +112,23 @@ impl fmt::Debug for Secrets {
 
 /// As `decodeURIComponent`; what that refuses is left as it was.
 fn decode<'a>(value: &'a [u8], room: &'a mut [u8; LONGEST]) -> &'a [u8] {
-    if !value.contains(&b'%') {
+    let mut parts = value.split(|byte| *byte == b'%');
+    let first = parts.next().unwrap_or_default();
+    if first.len() == value.len() {
         return value;
     }
-    let mut length = 0;
-    let mut rest = value;
-    while let [byte, after @ ..] = rest {
-        let (byte, after) = match (byte, after) {
-            (b'%', [high, low, after @ ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, after),
-                _ => return value,
-            },
-            (b'%', _) => return value,
-            (byte, after) => (*byte, after),
+    room[..first.len()].copy_from_slice(first);
+    let mut length = first.len();
+    for part in parts {
+        let [high, low, rest @ ..] = part else {
+            return value;
         };
-        room[length] = byte;
-        length += 1;
-        rest = after;
+        let Some((high, low)) = hex(*high).zip(hex(*low)) else {
+            return value;
+        };
+        room[length] = high << 4 | low;
+        room[length + 1..][..rest.len()].copy_from_slice(rest);
+        length += 1 + rest.len();
     }
     let decoded = &room[..length];
     match str::from_utf8(decoded) {

@@ -101,6 +101,22 @@ async fn a_key_without_time_to_live_is_not_there() {
 }
 
 #[tokio::test]
+async fn who_reads_a_key_knows_whether_a_touch_is_worth_it() {
+    let (_folder, store) = store().await;
+    let hour = Duration::from_hours(1);
+    store.set(b"k", "v".into(), Some(hour)).await.unwrap();
+    let held = store.held(b"k").await.unwrap().unwrap();
+    assert_eq!(held.value, "v");
+    assert!(!held.until.is_moved_by(hour));
+    assert!(held.until.is_moved_by(2 * hour));
+    assert!(held.until.is_moved_by(hour / 2));
+    store.set(b"k", "v".into(), None).await.unwrap();
+    let held = store.held(b"k").await.unwrap().unwrap();
+    assert!(held.until.is_moved_by(hour), "it has no end yet");
+    assert!(Until::default().is_moved_by(hour), "nobody knows");
+}
+
+#[tokio::test]
 async fn a_touch_that_moves_little_is_not_written() {
     let (_folder, store) = store().await;
     let hour = Duration::from_hours(1);

@@ -19,9 +19,18 @@ fn secrets(texts: &[&str]) -> Vec<Secret> {
 
 /// The record with this JSON, its cookie being the usual one if it has none.
 fn parsed(json: &str) -> Record {
-    Record::parse(&Bytes::copy_from_slice(json.as_bytes()), Cookie::usual).unwrap()
+    Record::parse(&Bytes::copy_from_slice(json.as_bytes()), &usual()).unwrap()
 }
 
 fn text(bytes: &Bytes) -> &str {
     str::from_utf8(bytes).unwrap()
+}
+
+/// The cookies of new sessions, as express-session has them when nobody said anything.
+fn usual() -> CookieOptions {
+    let config = crate::config::Session {
+        secure: crate::config::CookieSecure::No,
+        ..Default::default()
+    };
+    CookieOptions::new(&config, false)
 }

@@ -44,8 +44,33 @@ fn a_record_without_a_cookie_gets_one() {
 }
 
 #[test]
+fn a_record_with_the_usual_cookie_is_read_like_any_other() {
+    for (json, expected) in [
+        (",\"a\":1}", ",\"a\":1}"),
+        ("}", "}"),
+        (" , \"a\" : [ ] } ", ",\"a\":[ ]}"),
+        (",\"a\":1,\"b\":2,\"a\":3}", ",\"a\":3,\"b\":2}"),
+        (",\"a\":\"\\n\"}", ",\"a\":\"\\n\"}"),
+    ] {
+        let record = parsed(&format!("{{{USUAL}{json}"));
+        assert_eq!(text(&record.to_bytes()), format!("{{{USUAL}{expected}"));
+    }
+    let other = r#""cookie":{"path":"/other"}"#;
+    let record = parsed(&format!("{{{USUAL},\"a\":1,{other}}}"));
+    assert_eq!(text(&record.to_bytes()), format!("{{{other},\"a\":1}}"));
+    let parse = |json: String| Record::parse(&Bytes::from(json), &usual());
+    for rest in ["", "]", ",}", "x}", "\"a\":1}", ",\"a\":1", "}}"] {
+        assert_eq!(
+            parse(format!("{{{USUAL}{rest}")),
+            Err(Corrupt::NotJson),
+            "{rest}"
+        );
+    }
+}
+
+#[test]
 fn what_is_no_session_is_named() {
-    let parse = |json: &[u8]| Record::parse(&Bytes::copy_from_slice(json), Cookie::usual);
+    let parse = |json: &[u8]| Record::parse(&Bytes::copy_from_slice(json), &usual());
     for json in ["null", "[]", "[{}]", "1", "\"x\"", "true"] {
         assert_eq!(parse(json.as_bytes()), Err(Corrupt::NotAnObject), "{json}");
     }
@@ -169,7 +194,7 @@ proptest! {
             record.set(name, to_json(value).unwrap());
         }
         let bytes = record.to_bytes();
-        let again = Record::parse(&bytes, Cookie::usual).unwrap();
+        let again = Record::parse(&bytes, &usual()).unwrap();
         prop_assert_eq!(&again, &record);
         prop_assert_eq!(again.to_bytes(), bytes);
         for (name, value) in fields.iter().filter(|(name, _)| *name != "cookie") {
@@ -188,14 +213,14 @@ proptest! {
 
     #[test]
     fn no_bytes_are_too_odd(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Record::parse(&Bytes::from(bytes), Cookie::usual);
+        let _ = Record::parse(&Bytes::from(bytes), &usual());
     }
 
     #[test]
     fn no_json_is_too_odd(text in "[{}\\[\\]\",:0-9a-e\\\\ucokie. -]{0,80}") {
-        if let Ok(record) = Record::parse(&Bytes::from(text), Cookie::usual) {
+        if let Ok(record) = Record::parse(&Bytes::from(text), &usual()) {
             let bytes = record.to_bytes();
-            let mut again = Record::parse(&bytes, Cookie::usual).unwrap();
+            let mut again = Record::parse(&bytes, &usual()).unwrap();
             prop_assert_eq!(&again.to_bytes(), &bytes);
             again.cookie.touch(NOW);
             let _ = (again.cookie.expires(), set_cookie("n", "v", &again.cookie));
